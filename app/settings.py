@@ -1,0 +1,188 @@
+"""The only reader of the environment: one typed object, checked when the program starts.
+
+Every field is a row of the settings table in `docs/settings.md`, which is generated from here.
+Values come from the environment, then from `.env`; a profile (`APP_ENV`) only fills what neither
+gives, so the environment always wins (CONTRACT 11).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+DEFAULT_ORIGINS = (
+    "http://localhost:5173",
+    "http://localhost:3000",
+    "http://localhost:4173",
+    "https://localhost:5173",
+    "https://build-os.com",
+)
+
+# What `APP_ENV` alone decides. The environment overrides each of them.
+PROFILES: dict[str, dict[str, Any]] = {
+    "development": {"queue_poll_interval": 2000, "queue_batch_size": 2, "auth_mode": "open"},
+    "production": {"queue_poll_interval": 5000, "queue_batch_size": 10, "auth_mode": "jwt"},
+}
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong. The message names each variable and what it expects."""
+
+
+def _env(*names: str) -> AliasChoices:
+    return AliasChoices(*names)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside. Times carry their unit in the description."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", populate_by_name=True)
+
+    app_env: Literal["development", "production"] = Field("development", description="Profile of defaults.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe log line written.")
+    log_format: Literal["console", "json"] = Field("console", description="Readable lines or one JSON object a line.")
+
+    database_url: str = Field(
+        "postgresql://buildos@127.0.0.1:5432/buildos", description="Postgres, version 14 or newer. May lead through a pooler."
+    )
+    database_direct_url: str | None = Field(
+        None, description="Postgres without a pooler, for LISTEN. Defaults to DATABASE_URL."
+    )
+    database_pool_size: Annotated[int, Field(ge=1, le=200)] = Field(5, description="Connections a process keeps at most.")
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, the wire between workers.")
+
+    host: str = Field("127.0.0.1", description="Address the API binds to.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(3001, description="Port of the API; 0 takes a free one.")
+    public_url: str | None = Field(
+        None,
+        validation_alias=_env("PUBLIC_URL", "PUBLIC_RAILWAY_WORKER_URL"),
+        description="Address of the API as the outside sees it: pixels, links, signatures.",
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        DEFAULT_ORIGINS, description="Origins a browser may call from, separated by commas."
+    )
+    auth_mode: Literal["open", "jwt"] = Field("open", description="Who may call: anyone (development) or a key or token.")
+    allow_open_bind: bool = Field(False, description="Let AUTH_MODE=open bind to an address that is not loopback.")
+    service_key: SecretStr | None = Field(None, description="The key with full access, in AUTH_MODE=jwt.")
+    jwt_secret: SecretStr | None = Field(None, description="HS256 secret of user tokens.")
+    jwt_jwks_url: str | None = Field(None, description="Where the public keys of user tokens are published.")
+    jwt_audience: str = Field("authenticated", description="Audience a user token must name.")
+
+    queue_poll_interval: Annotated[int, Field(ge=10, le=600_000)] = Field(
+        2000, description="ms between looks for due jobs when no wake-up came."
+    )
+    queue_batch_size: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        2, description="Jobs the dispatcher hands over in one statement at least."
+    )
+    queue_stalled_timeout: Annotated[int, Field(ge=1000)] = Field(
+        300_000, description="ms without a heartbeat after which a running job is taken back."
+    )
+    queue_heartbeat_interval: Annotated[int, Field(ge=100)] = Field(
+        10_000, description="ms between heartbeats of a worker's running jobs; at most a third of the stalled timeout."
+    )
+    queue_sweep_interval: Annotated[int, Field(ge=100)] = Field(
+        60_000, description="ms between sweeps for stalled jobs, in every worker."
+    )
+    queue_priority_aging: Annotated[int, Field(ge=1)] = Field(
+        300, description="Seconds a due job waits to rise by one priority."
+    )
+    queue_cancel_grace: Annotated[float, Field(ge=0)] = Field(
+        5.0, description="Seconds a cancelled run has to stop by itself before its process is killed."
+    )
+    queue_drain_timeout: Annotated[float, Field(ge=0)] = Field(
+        30.0, description="Seconds running jobs have to finish when a worker is told to stop at once (SIGQUIT)."
+    )
+    queue_notify: bool = Field(True, description="Wake dispatchers and browsers with NOTIFY; off means polling alone.")
+    retry_backoff_base: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Seconds; a retry waits base x 2^attempts, plus up to 10 %."
+    )
+    engagement_backoff_enabled: bool = Field(False, description="Send re-engagement briefs to users who stay away.")
+
+    llm_timeout: Annotated[float, Field(gt=0)] = Field(60.0, description="Seconds one model call may take.")
+    llm_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("deepseek/deepseek-chat", "openai/gpt-4o", "anthropic/claude-3.5-sonnet"),
+        description="Models in the order they are tried, separated by commas.",
+    )
+    private_openrouter_api_key: SecretStr | None = Field(None, description="Key of the provider that serves the whole chain.")
+    openrouter_base_url: str = Field("https://openrouter.ai/api/v1", description="Any OpenAI-compatible address.")
+    openai_api_key: SecretStr | None = Field(None, description="Key for the openai/ models of the chain.")
+    openai_base_url: str = Field("https://api.openai.com/v1", description="Any OpenAI-compatible address.")
+
+    @field_validator("allowed_origins", "llm_models", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("database_url", "database_direct_url")
+    @classmethod
+    def _postgres(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme.split("+")[0] not in ("postgresql", "postgres"):
+            raise ValueError("expects postgresql://user:password@host:port/name")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str) -> str:
+        if urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("expects redis://host:port/number")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _profile(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            given = {key.lower(): value for key, value in values.items()}
+            profile = PROFILES.get(str(given.get("app_env", "development")), {})
+            return {**{k: v for k, v in profile.items() if k not in given}, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.queue_heartbeat_interval * 3 > self.queue_stalled_timeout:
+            # A short stalled timeout is a deliberate choice (tests, drills): beat fast enough for it.
+            self.queue_heartbeat_interval = max(100, self.queue_stalled_timeout // 3)
+        return self
+
+    @property
+    def listen_url(self) -> str:
+        """libpq address for LISTEN, never through a pooler."""
+        return plain_url(self.database_direct_url or self.database_url)
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """DATABASE_URL in SQLAlchemy's spelling, with psycopg as the driver."""
+        return "postgresql+psycopg://" + plain_url(self.database_url).split("://", 1)[1]
+
+
+def plain_url(url: str) -> str:
+    """`postgresql+psycopg://…` or `postgres://…` as libpq spells it."""
+    return "postgresql://" + url.split("://", 1)[1]
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment. Raises SettingsError naming every wrong variable and what it expects."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = []
+        for item in error.errors():
+            name = str(item["loc"][0]).upper() if item["loc"] else "settings"
+            lines.append(f"{name}: {item['msg'].removeprefix('Value error, ')} (got {_shown(name, item.get('input'))})")
+        raise SettingsError("; ".join(lines)) from None
+
+
+def _shown(name: str, value: Any) -> str:
+    secret = any(word in name for word in ("KEY", "SECRET", "TOKEN", "PASS", "URL"))
+    return "a value not shown" if secret else repr(value)
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return load_settings()
