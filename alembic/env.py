@@ -1,7 +1,7 @@
-"""Runs the migrations on DATABASE_URL, or on the connection that `app.db.migrate` hands over.
+"""Runs the migrations, each version in a transaction of its own.
 
-Each version is a transaction of its own, and a server-wide advisory lock held by that transaction
-keeps two deploys from migrating at once.
+An advisory lock of the session keeps two deploys from migrating at once; so the address is the
+direct one, never a transaction pooler's.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 
-from app.settings import get_settings
+from app.settings import get_settings, sqlalchemy_url
 
 MIGRATION_LOCK = 6_003_212_111  # any fixed number; the same for every release
 
@@ -19,20 +19,14 @@ def _run(connection: Connection) -> None:
         connection=connection,
         target_metadata=None,
         transaction_per_migration=True,
-        on_version_apply=lambda **_: None,
     )
     with context.begin_transaction():
         context.run_migrations()
 
 
 def _main() -> None:
-    given = context.config.attributes.get("connection")
-    if given is not None:
-        _run(given)
-        return
-    engine = create_engine(get_settings().sqlalchemy_url, poolclass=pool.NullPool)
+    engine = create_engine(sqlalchemy_url(get_settings().listen_url), poolclass=pool.NullPool)
     with engine.connect() as connection:
-        # A lock of the session, on a connection of its own kind: migrations never go through a pooler.
         connection.execute(text("select pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
         connection.commit()
         _run(connection)

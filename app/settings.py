@@ -157,12 +157,17 @@ class Settings(BaseSettings):
     @property
     def sqlalchemy_url(self) -> str:
         """DATABASE_URL in SQLAlchemy's spelling, with psycopg as the driver."""
-        return "postgresql+psycopg://" + plain_url(self.database_url).split("://", 1)[1]
+        return sqlalchemy_url(self.database_url)
 
 
 def plain_url(url: str) -> str:
     """`postgresql+psycopg://…` or `postgres://…` as libpq spells it."""
     return "postgresql://" + url.split("://", 1)[1]
+
+
+def sqlalchemy_url(url: str) -> str:
+    """Any spelling of a Postgres address as SQLAlchemy wants it, with psycopg as the driver."""
+    return "postgresql+psycopg://" + url.split("://", 1)[1]
 
 
 def load_settings(**overrides: Any) -> Settings:
