@@ -1,0 +1,78 @@
+"""Adding a job: one row in the caller's own transaction (CONTRACT 3, add_queue_job)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from app.queue.catalog import JOB_TYPES, read_metadata
+from app.queue.errors import InvalidMetadata, UnknownUser
+
+
+@dataclass(frozen=True)
+class AddedJob:
+    """A job as it is stored. `deduplicated`: it was there already, under the same idempotency key."""
+
+    id: UUID
+    queue_job_id: str
+    scheduled_for: datetime
+    deduplicated: bool
+
+
+_ADD = text(
+    "select * from enqueue_job(:user_id, :job_type, cast(:metadata as jsonb), :priority, "
+    "coalesce(cast(:scheduled_for as timestamptz), now()), :dedup_key, :max_attempts)"
+)
+
+
+def add_job(
+    conn: Connection,
+    job_type: str,
+    *,
+    user_id: UUID | None,
+    metadata: dict[str, Any],
+    priority: int | None = None,
+    scheduled_for: datetime | None = None,
+    dedup_key: str | None = None,
+) -> AddedJob:
+    """Add a job that becomes due at `scheduled_for` (aware; default now) unless a live or completed one holds `dedup_key`.
+
+    The default priority is the type's. Raises InvalidMetadata when the metadata does not fit its type's model or is not
+    JSON that Postgres can store, and UnknownUser. Nothing runs before the caller's transaction commits.
+    """
+    known = JOB_TYPES[job_type]
+    read_metadata(job_type, metadata, user_id)
+    if user_id is None and known.needs_user:
+        raise UnknownUser("a job of this type needs a user")
+    if user_id is not None and conn.execute(text("select 1 from users where id = :id"), {"id": user_id}).first() is None:
+        raise UnknownUser("User not found")
+    row = conn.execute(
+        _ADD,
+        {
+            "user_id": user_id,
+            "job_type": job_type,
+            "metadata": to_json(metadata, "metadata"),
+            "priority": known.priority if priority is None else priority,
+            "scheduled_for": scheduled_for,
+            "dedup_key": dedup_key,
+            "max_attempts": known.max_attempts,
+        },
+    ).one()
+    return AddedJob(row.job_id, row.job_name, row.due_at, row.deduplicated)
+
+
+def to_json(value: Any, field: str) -> str:
+    """`value` as JSON that a jsonb column takes. Raises InvalidMetadata for anything else: NaN, NUL, lone surrogates, too deep."""
+    try:
+        encoded = json.dumps(value, allow_nan=False)
+        if "\\u0000" in encoded:
+            raise ValueError("holds a NUL character")
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidMetadata(field, f"is not JSON that can be stored: {error}") from None
+    return encoded

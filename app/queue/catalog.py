@@ -1,0 +1,71 @@
+"""Every type of job, once: its queue, its priority, its models, how long it may take (CONTRACT 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ValidationError
+
+from app.queue import models as m
+from app.queue.errors import InvalidMetadata
+
+
+@dataclass(frozen=True)
+class JobType:
+    """One type of job.
+
+    `queue` is the Celery queue its messages go to; `priority` the default of a job added over HTTP (1 = highest).
+    `soft_limit` and `hard_limit` are seconds: at the first the run is asked to stop, at the second its process is ended.
+    """
+
+    name: str
+    queue: str
+    metadata: type[BaseModel]
+    result: type[BaseModel]
+    priority: int = 5
+    soft_limit: int = 240
+    hard_limit: int = 300
+    max_attempts: int = 3
+    needs_user: bool = True
+
+
+_TYPES = (
+    JobType("generate_daily_brief", "briefs", m.DailyBriefMetadata, m.DailyBriefResult, 10, 540, 600),
+    JobType("generate_brief_email", "email", m.BriefEmailMetadata, m.BriefEmailResult),
+    JobType("generate_phases", "planning", m.PhasesMetadata, m.PhasesResult, 5, 540, 600),
+    JobType("onboarding_analysis", "planning", m.OnboardingMetadata, m.OnboardingResult, 1, 540, 600),
+    JobType("send_sms", "notify", m.SmsMetadata, m.SmsResult, 10, 50, 60),
+    JobType("schedule_daily_sms", "notify", m.DailySmsMetadata, m.DailySmsResult, 5, 110, 120),
+    JobType("send_notification", "notify", m.NotificationMetadata, m.NotificationResult, 5, 110, 120),
+    JobType("send_notification_email", "email", m.NotificationEmailMetadata, m.MessageResult),
+    JobType("process_brain_dump", "planning", m.BrainDumpMetadata, m.OpenResult, 5, 540, 600),
+    JobType("send_email", "email", m.EmailMetadata, m.MessageResult),
+    JobType("sync_calendar", "upkeep", m.CalendarSyncMetadata, m.OpenResult, 5, 540, 600),
+    JobType("update_recurring_tasks", "upkeep", m.RecurringTasksMetadata, m.OpenResult, 10, needs_user=False),
+    JobType("cleanup_old_data", "upkeep", m.CleanupMetadata, m.OpenResult, 10, needs_user=False),
+    JobType("other", "upkeep", m.JobMetadata, m.OpenResult, 10, needs_user=False),
+)
+
+JOB_TYPES: dict[str, JobType] = {job_type.name: job_type for job_type in _TYPES}
+QUEUES: tuple[str, ...] = tuple(dict.fromkeys(job_type.queue for job_type in _TYPES))
+
+
+def types_of_queues(queues: set[str]) -> list[str]:
+    """Names of the job types whose messages go to one of `queues`."""
+    return [job_type.name for job_type in _TYPES if job_type.queue in queues]
+
+
+def read_metadata(job_type: str, metadata: dict[str, Any], user_id: UUID | None) -> BaseModel:
+    """`metadata` as its type's model. Raises InvalidMetadata naming the first field that is wrong."""
+    try:
+        parsed = JOB_TYPES[job_type].metadata.model_validate(metadata)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidMetadata(f"metadata.{field}".rstrip("."), first["msg"].removeprefix("Value error, ")) from None
+    named = getattr(parsed, "userId", None)
+    if named is not None and named.lower() != str(user_id).lower():
+        raise InvalidMetadata("metadata.userId", "is not the user of the job")
+    return parsed

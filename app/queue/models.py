@@ -1,0 +1,203 @@
+"""What each type of job takes and gives: one model each, used by the API, the tasks and the docs (CONTRACT 4).
+
+Keys are spelled as in the JSON. Unknown keys are kept, so that a newer sender and an older worker get along.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+ZONES = frozenset(available_timezones())
+
+
+def _known_zone(value: str) -> str:
+    if value not in ZONES:
+        raise ValueError("expects an IANA timezone such as Europe/Berlin")
+    return value
+
+
+def _iso_date(value: str) -> str:
+    if len(value) != 10:
+        raise ValueError("expects a date as YYYY-MM-DD")
+    try:
+        dt.date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("expects a date as YYYY-MM-DD") from None
+    return value
+
+
+Timezone = Annotated[str, AfterValidator(_known_zone)]
+IsoDate = Annotated[str, AfterValidator(_iso_date)]
+PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9]\d{6,14}$")]
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class Model(BaseModel):
+    """Base of every metadata and result."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class JobMetadata(Model):
+    """Keys any job may carry."""
+
+    userId: str | None = None  # must agree with the row's user
+    correlationId: str | None = None
+    retriedFrom: str | None = None
+    generation_progress: dict[str, Any] | None = None
+
+
+class BriefOptions(Model):
+    isReengagement: bool = False
+    daysSinceLastLogin: Annotated[int, Field(ge=0)] = 0
+
+
+class DailyBriefMetadata(JobMetadata):
+    briefDate: IsoDate
+    timezone: Timezone | None = None  # else the user's
+    forceRegenerate: bool = False
+    includeProjects: list[str] | None = None
+    excludeProjects: list[str] | None = None
+    options: BriefOptions = BriefOptions()
+    notificationScheduledFor: str | None = None
+
+
+class DailyBriefResult(Model):
+    briefId: str
+    briefDate: str
+    projectBriefsGenerated: int
+    emailSent: bool  # queued
+
+
+class BriefEmailMetadata(JobMetadata):
+    emailId: UUID
+    briefId: UUID
+    recipientEmail: Text
+
+
+class BriefEmailResult(Model):
+    emailId: str
+    trackingId: str
+    messageId: str | None
+
+
+class PhasesOptions(Model):
+    regenerate: bool = False
+    template: str | None = None
+    includeExistingTasks: bool = True
+    selected_statuses: list[Literal["backlog", "in_progress", "blocked", "done"]] | None = None
+    scheduling_method: Literal["phases_only", "schedule_in_phases", "calendar_optimized"] = "phases_only"
+
+
+class PhasesMetadata(JobMetadata):
+    projectId: UUID
+    options: PhasesOptions = PhasesOptions()
+
+
+class PhasesResult(Model):
+    projectId: str
+    phaseCount: int
+
+
+class UserContext(Model):
+    name: str | None = None
+    description: str | None = None
+    goals: list[str] = []
+    challenges: list[str] = []
+
+
+class OnboardingOptions(Model):
+    forceRegenerate: bool = False
+
+
+class OnboardingMetadata(JobMetadata):
+    userContext: UserContext
+    options: OnboardingOptions = OnboardingOptions()
+
+
+class OnboardingResult(Model):
+    analysisId: str
+    questionsGenerated: int
+
+
+class SmsMetadata(JobMetadata):
+    phone_number: PhoneNumber
+    message: Text
+    eventId: str | None = None
+    eventName: str | None = None
+    message_id: str | None = None
+    retry_attempt: int | None = None
+
+
+class SmsResult(Model):
+    messageSid: str
+    deliveryId: str
+
+
+class DailySmsMetadata(JobMetadata):
+    date: IsoDate
+    timezone: Timezone
+    leadTimeMinutes: Annotated[int, Field(ge=0, le=1440)] = 15
+
+
+class DailySmsResult(Model):
+    scheduled_count: int
+    skipped_count: int
+    failed_count: int
+
+
+class NotificationMetadata(JobMetadata):
+    channel: Literal["push", "email", "in-app", "sms"]
+    eventType: Text
+    payload: dict[str, Any]
+
+
+class NotificationResult(Model):
+    deliveryId: str
+    status: Literal["sent", "failed", "skipped"]
+    channel: str
+
+
+class NotificationEmailMetadata(JobMetadata):
+    template: Text
+    recipientEmail: Text
+
+
+class EmailMetadata(JobMetadata):
+    to: Text
+    subject: Text
+    html: str | None = None
+    text: str | None = None
+
+
+class MessageResult(Model):
+    messageId: str | None
+
+
+class BrainDumpMetadata(JobMetadata):
+    text: Text
+    projectId: UUID | None = None
+    autoAccept: bool = False
+
+
+class CalendarSyncMetadata(JobMetadata):
+    calendarId: Text
+    syncToken: str | None = None
+
+
+class RecurringTasksMetadata(JobMetadata):
+    date: IsoDate
+
+
+class CleanupMetadata(JobMetadata):
+    staleThresholdHours: Annotated[float, Field(ge=0)] = 24
+    oldFailedJobsDays: Annotated[float, Field(ge=0)] = 7
+
+
+class OpenResult(Model):
+    """Counts and the like, named by the type's own page."""

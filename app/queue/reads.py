@@ -1,0 +1,171 @@
+"""Reading jobs: one, a user's page, its history, the counts."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+COLUMNS = (
+    "id", "queue_job_id", "user_id", "job_type", "status", "scheduled_for", "metadata", "result", "attempts", "max_attempts",
+    "priority", "error_message", "created_at", "updated_at", "started_at", "processed_at", "completed_at",
+)  # fmt: skip
+_SELECT = "select " + ", ".join(COLUMNS) + " from queue_jobs"
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """The documented columns of a job (CONTRACT 1). Times are aware, in UTC."""
+
+    id: UUID
+    queue_job_id: str
+    user_id: UUID | None
+    job_type: str
+    status: str
+    scheduled_for: datetime
+    metadata: dict[str, Any]
+    result: Any
+    attempts: int
+    max_attempts: int
+    priority: int
+    error_message: str | None
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    processed_at: datetime | None
+    completed_at: datetime | None
+
+    def as_api(self) -> dict[str, Any]:
+        """The job as HTTP and Socket.IO show it: every column, `error` and `progress`."""
+        shown = {name: api_value(getattr(self, name)) for name in COLUMNS}
+        return {**shown, "error": self.error_message, "progress": self.progress()}
+
+    def progress(self) -> dict[str, Any]:
+        """`{current, total, message}`, current from 0 to 100."""
+        reported = self.metadata.get("generation_progress")
+        reported = reported if isinstance(reported, dict) else {}
+        done = self.status == "completed"
+        return {
+            "current": 100 if done else reported.get("progress") or 0,
+            "total": 100,
+            "message": reported.get("message") or self.status,
+        }
+
+
+def iso(moment: datetime) -> str:
+    """A time as the API writes it: ISO 8601, UTC, `Z`."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def api_value(value: Any) -> Any:
+    """A column's value as JSON shows it."""
+    if isinstance(value, datetime):
+        return iso(value)
+    return str(value) if isinstance(value, UUID) else value
+
+
+def as_uuid(value: str) -> UUID | None:
+    """`value` as a uuid in its usual spelling, or None."""
+    try:
+        return UUID(value) if len(value) == 36 else None
+    except ValueError:
+        return None
+
+
+def find_job(conn: Connection, job_id: str) -> JobRow | None:
+    """A job by its `queue_job_id` or its uuid; None when there is none, however odd the text."""
+    if not job_id or "\x00" in job_id or len(job_id) > 300:
+        return None
+    uuid = as_uuid(job_id)
+    if uuid is not None:
+        row = conn.execute(text(f"{_SELECT} where id = :id"), {"id": uuid}).first()
+    else:
+        row = conn.execute(text(f"{_SELECT} where queue_job_id = :id"), {"id": job_id}).first()
+    return JobRow(*row) if row else None
+
+
+def find_jobs(conn: Connection, ids: list[UUID]) -> list[JobRow]:
+    """The jobs with these uuids, in no order."""
+    return [JobRow(*row) for row in conn.execute(text(f"{_SELECT} where id = any(:ids)"), {"ids": ids})]
+
+
+def job_history(conn: Connection, job_id: UUID) -> list[dict[str, Any]]:
+    """`{from, to, at, attempt, worker, message}` of each change of state, oldest first."""
+    rows = conn.execute(
+        text('select "from", "to", at, attempt, worker, message from job_events where job_id = :id order by id'),
+        {"id": job_id},
+    ).mappings()
+    return [{key: api_value(value) for key, value in row.items()} for row in rows]
+
+
+class BadCursor(ValueError):
+    """The cursor is not one that this API gave out."""
+
+
+def list_user_jobs(
+    conn: Connection,
+    user_id: UUID,
+    *,
+    job_type: str | None = None,
+    status: str | None = None,
+    limit: int = 20,
+    cursor: str | None = None,
+) -> tuple[list[JobRow], str | None]:
+    """A page of a user's jobs, newest first, and the cursor of the next page or None. Raises BadCursor."""
+    rows = conn.execute(
+        text(
+            f"""
+            {_SELECT}
+            where user_id = :user_id
+              and (cast(:job_type as text) is null or job_type = cast(:job_type as queue_type))
+              and (cast(:status as text) is null or status = cast(:status as queue_status))
+              and (cast(:at as timestamptz) is null or (created_at, id) < (cast(:at as timestamptz), cast(:id as uuid)))
+            order by created_at desc, id desc
+            limit :limit
+            """
+        ),
+        {"user_id": user_id, "job_type": job_type, "status": status, "limit": limit + 1, **_read_cursor(cursor)},
+    ).all()
+    jobs = [JobRow(*row) for row in rows[:limit]]
+    return jobs, _write_cursor(jobs[-1]) if len(rows) > limit else None
+
+
+def _write_cursor(job: JobRow) -> str:
+    return base64.urlsafe_b64encode(json.dumps([job.created_at.isoformat(), str(job.id)]).encode()).decode()
+
+
+def _read_cursor(cursor: str | None) -> dict[str, Any]:
+    if cursor is None:
+        return {"at": None, "id": None}
+    try:
+        at, job_id = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None:
+            raise ValueError
+        return {"at": moment, "id": UUID(job_id)}
+    except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError):
+        raise BadCursor("not a cursor of this list") from None
+
+
+def queue_stats(conn: Connection) -> list[dict[str, Any]]:
+    """`{job_type, status, count}` for every pair that has jobs."""
+    return [dict(row) for row in conn.execute(text("select job_type, status, count from get_queue_stats()")).mappings()]
+
+
+def process_status(conn: Connection) -> list[dict[str, Any]]:
+    """Workers and beats that gave a sign of life in the last minute: kind, name, heartbeat_at, last_poll_at and more."""
+    return [
+        dict(row)
+        for row in conn.execute(
+            text(
+                "select kind, name, host, pid, queues, concurrency, started_at, heartbeat_at, last_poll_at from queue_processes "
+                "where heartbeat_at > clock_timestamp() - interval '1 minute' order by kind, name"
+            )
+        ).mappings()
+    ]

@@ -1,0 +1,54 @@
+"""What people do to jobs from outside: cancel, retry, move (CONTRACT 2 and 5)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from app.queue.adding import AddedJob, add_job
+from app.queue.errors import WrongState
+from app.queue.reads import find_job
+
+
+def cancel_job(conn: Connection, job_id: UUID, message: str = "cancelled") -> bool:
+    """Cancel a live job; True when it was live. A pending one never runs, a running one is stopped and its result discarded."""
+    return conn.execute(text("select cancel_queue_job(:id, :message)"), {"id": job_id, "message": message}).scalar_one()
+
+
+def cancel_brief_jobs_for_date(conn: Connection, user_id: UUID, brief_date: str, exclude: UUID | None = None) -> list[str]:
+    """Cancel a user's live brief jobs of `brief_date` (YYYY-MM-DD). Returns their queue_job_ids."""
+    row = conn.execute(
+        text("select * from cancel_brief_jobs_for_date(:user_id, :brief_date, :exclude)"),
+        {"user_id": user_id, "brief_date": brief_date, "exclude": exclude},
+    ).one()
+    return list(row.cancelled_job_ids)
+
+
+def reschedule_job(conn: Connection, job_id: UUID, scheduled_for: datetime, priority: int | None = None) -> bool:
+    """Move a waiting job to `scheduled_for` (aware), and to `priority` unless None; True when it was waiting."""
+    return conn.execute(
+        text("select reschedule_queue_job(:id, :scheduled_for, :priority)"),
+        {"id": job_id, "scheduled_for": scheduled_for, "priority": priority},
+    ).scalar_one()
+
+
+def retry_job(conn: Connection, job_id: UUID) -> AddedJob:
+    """Add a new job like a failed or cancelled one, due now, with `metadata.retriedFrom`; the old row stays as it is.
+
+    Raises WrongState when the job is in another state, LookupError when there is none.
+    """
+    old = find_job(conn, str(job_id))
+    if old is None:
+        raise LookupError("Job not found")
+    if old.status not in ("failed", "cancelled"):
+        raise WrongState(f"A {old.status} job cannot be retried", old.status)
+    metadata = {key: value for key, value in old.metadata.items() if key != "generation_progress"}
+    return add_job(
+        conn,
+        old.job_type,
+        user_id=old.user_id,
+        metadata={**metadata, "retriedFrom": str(old.id)},
+        priority=old.priority,
+    )
