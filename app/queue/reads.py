@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -90,9 +91,26 @@ def find_job(conn: Connection, job_id: str) -> JobRow | None:
     return JobRow(*row) if row else None
 
 
-def find_jobs(conn: Connection, ids: list[UUID]) -> list[JobRow]:
-    """The jobs with these uuids, in no order."""
-    return [JobRow(*row) for row in conn.execute(text(f"{_SELECT} where id = any(:ids)"), {"ids": ids})]
+def find_jobs(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, JobRow]:
+    """The jobs with these uuids that exist, by uuid."""
+    rows = conn.execute(text(f"{_SELECT} where id = any(:ids)"), {"ids": list(ids)})
+    return {job.id: job for job in (JobRow(*row) for row in rows)}
+
+
+def find_brief_job(conn: Connection, user_id: UUID, brief_date: str) -> JobRow | None:
+    """The newest brief job of a user and date (YYYY-MM-DD) that neither failed nor was cancelled, a live one first."""
+    row = conn.execute(
+        text(
+            f"""
+            {_SELECT}
+            where user_id = :user_id and job_type = 'generate_daily_brief' and metadata ->> 'briefDate' = :brief_date
+              and status not in ('failed', 'cancelled')
+            order by status = 'completed', created_at desc limit 1
+            """
+        ),
+        {"user_id": user_id, "brief_date": brief_date},
+    ).first()
+    return JobRow(*row) if row else None
 
 
 def job_history(conn: Connection, job_id: UUID) -> list[dict[str, Any]]:
@@ -104,7 +122,7 @@ def job_history(conn: Connection, job_id: UUID) -> list[dict[str, Any]]:
     return [{key: api_value(value) for key, value in row.items()} for row in rows]
 
 
-class BadCursor(ValueError):
+class InvalidCursor(ValueError):
     """The cursor is not one that this API gave out."""
 
 
@@ -117,7 +135,7 @@ def list_user_jobs(
     limit: int = 20,
     cursor: str | None = None,
 ) -> tuple[list[JobRow], str | None]:
-    """A page of a user's jobs, newest first, and the cursor of the next page or None. Raises BadCursor."""
+    """A page of a user's jobs, newest first, and the cursor of the next page or None. Raises InvalidCursor."""
     rows = conn.execute(
         text(
             f"""
@@ -150,7 +168,7 @@ def _read_cursor(cursor: str | None) -> dict[str, Any]:
             raise ValueError
         return {"at": moment, "id": UUID(job_id)}
     except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError):
-        raise BadCursor("not a cursor of this list") from None
+        raise InvalidCursor("not a cursor of this list") from None
 
 
 def queue_stats(conn: Connection) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from app.queue.adding import AddedJob, add_job
 from app.queue.errors import WrongState
-from app.queue.reads import find_job
+from app.queue.reads import JobRow, find_job
 
 
 def cancel_job(conn: Connection, job_id: UUID, message: str = "cancelled") -> bool:
@@ -32,6 +32,14 @@ def reschedule_job(conn: Connection, job_id: UUID, scheduled_for: datetime, prio
         text("select reschedule_queue_job(:id, :scheduled_for, :priority)"),
         {"id": job_id, "scheduled_for": scheduled_for, "priority": priority},
     ).scalar_one()
+
+
+def bring_forward(conn: Connection, job_id: UUID) -> JobRow | None:
+    """Make a waiting job due now, at priority 1. Returns the job as it is then, or None when it was not waiting."""
+    moved = conn.execute(
+        text("select reschedule_queue_job(id, least(scheduled_for, now()), 1) from queue_jobs where id = :id"), {"id": job_id}
+    ).scalar()
+    return find_job(conn, str(job_id)) if moved else None
 
 
 def retry_job(conn: Connection, job_id: UUID) -> AddedJob:
