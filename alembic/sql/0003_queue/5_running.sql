@@ -132,13 +132,13 @@ end
 $$;
 
 -- Jobs whose run gave no sign of life for the timeout: back to pending, counted as an attempt; the last one ends failed.
-create function reset_stalled_jobs(p_stall_timeout interval default '15 minutes') returns int
+-- Returns the rows as they are then.
+create function take_back_stalled_jobs(p_stall_timeout interval) returns setof queue_jobs
 language plpgsql set search_path = public, pg_temp
 as $$
-declare
-    stalled int;
 begin
     perform set_config('buildos.message', 'stalled', true);
+    return query
     update queue_jobs
     set status = case when attempts + 1 < max_attempts then 'pending' else 'failed' end::queue_status,
         attempts = attempts + 1,
@@ -147,12 +147,15 @@ begin
         select id from queue_jobs
         where status = 'processing' and coalesce(heartbeat_at, started_at) < clock_timestamp() - p_stall_timeout
         for update skip locked
-    );
-    get diagnostics stalled = row_count;
+    )
+    returning *;
     perform set_config('buildos.message', '', true);
-    return stalled;
 end
 $$;
+
+create function reset_stalled_jobs(p_stall_timeout interval default '15 minutes') returns int
+language sql volatile set search_path = public, pg_temp
+as $$ select count(*)::int from take_back_stalled_jobs(p_stall_timeout) $$;
 
 create function reset_stalled_jobs(p_stall_timeout text) returns int
 language sql volatile set search_path = public, pg_temp

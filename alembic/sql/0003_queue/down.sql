@@ -2,7 +2,7 @@ drop view queue_jobs_stats;
 drop trigger feed_insert on daily_briefs;
 drop trigger feed_update on daily_briefs;
 drop trigger feed_delete on daily_briefs;
-drop function claim_job(uuid, text, text), claim_pending_jobs(text[], int);
+drop function claim_job(uuid, text, text), claim_pending_jobs(text[], int), take_back_stalled_jobs(interval);
 drop table queue_jobs, job_events, row_events, queue_counts, queue_counts_fold, queue_settings, queue_processes;
 drop function
     add_queue_job(uuid, text, jsonb, int, timestamptz, text),

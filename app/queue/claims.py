@@ -1,0 +1,115 @@
+"""Claim and outcome of a run. Every write names the fencing token of its claim: a run that lost its job writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from app.queue.adding import to_json
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job that was claimed, as its row was at that moment. `attempt` numbers the run, from 1."""
+
+    id: UUID
+    queue_job_id: str
+    user_id: UUID | None
+    job_type: str
+    metadata: dict[str, Any]
+    attempt: int
+    max_attempts: int
+    token: int
+    task_id: str | None
+
+
+_COLUMNS = "id, queue_job_id, user_id, job_type, metadata, attempts + 1, max_attempts, fencing_token, task_id"
+
+
+def claim(conn: Connection, job_id: UUID, task_id: str, worker: str) -> Claim | None:
+    """`pending` → `processing` with a new token; None when the job is not to be run: taken, cancelled, later, or paused."""
+    row = conn.execute(
+        text(f"select {_COLUMNS} from claim_job(:id, :task_id, :worker)"), {"id": job_id, "task_id": task_id, "worker": worker}
+    ).first()
+    return Claim(*row) if row else None
+
+
+def claim_of_task(conn: Connection, job_id: UUID, task_id: str) -> Claim | None:
+    """The claim that the Celery task `task_id` holds on a job, if it still does."""
+    row = conn.execute(
+        text(f"select {_COLUMNS} from queue_jobs where id = :id and task_id = :task_id and status = 'processing'"),
+        {"id": job_id, "task_id": task_id},
+    ).first()
+    return Claim(*row) if row else None
+
+
+def complete(conn: Connection, held: Claim, result: Any) -> bool:
+    """`completed` with `result`; False when the job is no longer ours. Raises InvalidMetadata when the result is not JSON."""
+    encoded = None if result is None else to_json(result, "result")
+    return conn.execute(
+        text("select complete_queue_job(:id, cast(:result as jsonb), :token)"),
+        {"id": held.id, "result": encoded, "token": held.token},
+    ).scalar_one()
+
+
+def fail(conn: Connection, held: Claim, message: str, *, retry: bool) -> bool:
+    """`retrying` with its backoff, or `failed` when `retry` is false or the attempts are used up; False when no longer ours."""
+    return conn.execute(
+        text("select fail_queue_job(:id, :message, :retry, :token)"),
+        {"id": held.id, "message": message, "retry": retry, "token": held.token},
+    ).scalar_one()
+
+
+def is_last(held: Claim, *, retry: bool) -> bool:
+    """Whether a failure of this run ends the job."""
+    return not retry or held.attempt >= held.max_attempts
+
+
+def release(conn: Connection, held: Claim, message: str) -> bool:
+    """Hand the job back to `pending` without charging an attempt; False when it is no longer ours."""
+    return conn.execute(
+        text("select release_queue_job(:id, :token, :message)"), {"id": held.id, "token": held.token, "message": message}
+    ).scalar_one()
+
+
+def held_by(conn: Connection, worker: str) -> list[Claim]:
+    """The claims of a worker."""
+    rows = conn.execute(
+        text(f"select {_COLUMNS} from queue_jobs where status = 'processing' and worker = :worker"), {"worker": worker}
+    )
+    return [Claim(*row) for row in rows]
+
+
+def heartbeat(conn: Connection, running: dict[str, UUID], waiting: dict[str, UUID]) -> set[str]:
+    """A sign of life for the jobs a worker runs and for those whose message it holds, both as task id → job id.
+
+    Returns the task ids whose claim stands.
+    """
+    alive = conn.execute(
+        text(
+            "update queue_jobs set heartbeat_at = clock_timestamp() "
+            "where id = any(:ids) and task_id = any(:task_ids) and status = 'processing' returning task_id"
+        ),
+        {"ids": list(running.values()), "task_ids": list(running)},
+    ).scalars()
+    if waiting:
+        conn.execute(
+            text(
+                "update queue_jobs set dispatched_at = clock_timestamp() "
+                "where id = any(:ids) and status = 'pending' and dispatched_at is not null"
+            ),
+            {"ids": list(waiting.values())},
+        )
+    return set(alive)
+
+
+def cancelled_among(conn: Connection, job_ids: list[UUID]) -> set[UUID]:
+    """Those of `job_ids` that are cancelled."""
+    return set(
+        conn.execute(
+            text("select id from queue_jobs where id = any(:ids) and status = 'cancelled'"), {"ids": job_ids}
+        ).scalars()
+    )

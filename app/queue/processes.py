@@ -1,0 +1,59 @@
+"""The workers and beats that are alive, one row each: what `/health` and `buildos status` look at."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, text
+
+from app.queue.dispatching import undispatch_worker
+
+
+def report(
+    conn: Connection, name: str, kind: str, *, queues: Sequence[str] = (), concurrency: int | None = None, polled: bool = False
+) -> None:
+    """A sign of life of a process of `kind` worker or beat; `polled` when it has looked for due jobs."""
+    conn.execute(
+        text(
+            """
+            insert into queue_processes (name, kind, host, pid, queues, concurrency, last_poll_at)
+            values (:name, :kind, :host, :pid, :queues, :concurrency, case when :polled then clock_timestamp() end)
+            on conflict (name) do update set
+                heartbeat_at = clock_timestamp(), concurrency = excluded.concurrency,
+                last_poll_at = coalesce(excluded.last_poll_at, queue_processes.last_poll_at)
+            """
+        ),
+        {
+            "name": name,
+            "kind": kind,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "queues": list(queues),
+            "concurrency": concurrency,
+            "polled": polled,
+        },
+    )
+
+
+def leave(conn: Connection, name: str) -> None:
+    """The process ends: its row and its dispatch marks go."""
+    conn.execute(text("delete from queue_processes where name = :name"), {"name": name})
+    undispatch_worker(conn, name)
+
+
+def bury_dead(conn: Connection, silent_seconds: float) -> list[str]:
+    """Remove processes without a sign of life for that long, and take their dispatch marks back. Returns their names."""
+    dead = list(
+        conn.execute(
+            text(
+                "delete from queue_processes where name in (select name from queue_processes "
+                "where heartbeat_at < clock_timestamp() - make_interval(secs => :silent) for update skip locked) returning name"
+            ),
+            {"silent": silent_seconds},
+        ).scalars()
+    )
+    for name in dead:
+        undispatch_worker(conn, name)
+    return dead
