@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe log line written.")
     log_format: Literal["console", "json"] = Field("console", description="Readable lines or one JSON object a line.")
 
+    buildos_home: str | None = Field(
+        None, description="Folder of `buildos up`: data, logs, state. Defaults to .buildos in the checkout."
+    )
     database_url: str = Field(
         "postgresql://buildos@127.0.0.1:5432/buildos", description="Postgres, version 14 or newer. May lead through a pooler."
     )

@@ -1,0 +1,30 @@
+# make up     everything on this machine, in the foreground
+# make test   all checks and tests, on servers they start themselves
+# make env    the environment alone (.venv); make lint; make clean
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: up test env lint clean help
+
+up: env
+	@exec $(BIN)/buildos up
+
+test: env lint
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+lint: env
+	@$(BIN)/ruff check .
+
+env: $(VENV)/ready
+
+$(VENV)/ready: requirements-build.txt requirements-dev.txt pyproject.toml scripts/make-env
+	@scripts/make-env $(VENV)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:
+	@sed -n 's/^# //p' Makefile

@@ -1,0 +1,55 @@
+"""What people see of a running system: the summary of `up`, the table of `status`."""
+
+from __future__ import annotations
+
+from app.embedded.home import State
+
+NAMES = ("postgres", "redis", "api", "worker", "beat")
+
+
+def summary(state: State) -> str:
+    """Where everything is and what to do next."""
+    at = state.addresses
+    off = [name for name in ("api", "worker", "beat") if name in state.parts and state.parts[name].state == "off"]
+    lines = [
+        "",
+        f"BuildOS is up{' without ' + ' and '.join(off) if off else ''}.",
+        "",
+        f"  API        {at['api']}",
+        f"  Docs       {at['api']}/docs",
+        f"  Database   {at['database']}",
+        f"  Redis      {at['redis']}",
+        f"  Logs       {at['logs']}/*.log",
+    ]
+    lines += [f"  User       {at['sample']}", ""] if "sample" in at else [""]
+    lines += [f"  buildos brief --user {at['sample']}   a brief, now"] if "sample" in at else []
+    lines += [
+        "  buildos status                             what is running",
+        '  eval "$(buildos env)"                      addresses and process numbers for your shell',
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def table(state: State, now: float) -> str:
+    """One line a part: state, process, address, for how long. `now` is seconds since 1970."""
+    rows = [("PART", "STATE", "PID", "ADDRESS", "FOR", "RESTARTS")]
+    for name in sorted(state.parts, key=lambda name: NAMES.index(name) if name in NAMES else len(NAMES)):
+        part = state.parts[name]
+        pid = str(part.process.pid) if part.process else "-"
+        rows.append((name, part.state, pid, part.address or "-", duration(now - part.since), str(part.restarts)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def duration(seconds: float) -> str:
+    """`seconds` in its two largest units."""
+    left = max(0, int(seconds))
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2])
