@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     retry_backoff_base: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Seconds; a retry waits base x 2^attempts, plus up to 10 %."
     )
+    job_modules: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Further modules with processors of jobs, imported by every worker, separated by commas."
+    )
     engagement_backoff_enabled: bool = Field(False, description="Send re-engagement briefs to users who stay away.")
 
     llm_timeout: Annotated[float, Field(gt=0)] = Field(60.0, description="Seconds one model call may take.")
@@ -115,7 +118,7 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(None, description="Key for the openai/ models of the chain.")
     openai_base_url: str = Field("https://api.openai.com/v1", description="Any OpenAI-compatible address.")
 
-    @field_validator("allowed_origins", "llm_models", mode="before")
+    @field_validator("allowed_origins", "llm_models", "job_modules", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

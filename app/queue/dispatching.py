@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -34,16 +33,16 @@ def undispatch(conn: Connection, job_ids: Sequence[UUID]) -> int:
     return conn.execute(text("select undispatch_jobs(:ids)"), {"ids": list(job_ids)}).scalar_one()
 
 
-def still_waiting(conn: Connection, job_ids: Sequence[UUID], dispatcher: str) -> dict[UUID, datetime]:
-    """Those of `job_ids` that `dispatcher` sent out and nobody claimed, with the last sign of their message."""
+def still_waiting(conn: Connection, job_ids: Sequence[UUID], dispatcher: str) -> dict[UUID, float]:
+    """Those of `job_ids` that `dispatcher` sent out and nobody claimed, with the seconds since the last sign of their message."""
     rows = conn.execute(
         text(
-            "select id, dispatched_at from queue_jobs where id = any(:ids) and status = 'pending' "
-            "and dispatched_at is not null and dispatched_by = :dispatcher"
+            "select id, extract(epoch from clock_timestamp() - dispatched_at)::float8 as silent from queue_jobs "
+            "where id = any(:ids) and status = 'pending' and dispatched_at is not null and dispatched_by = :dispatcher"
         ),
         {"ids": list(job_ids), "dispatcher": dispatcher},
     )
-    return {row.id: row.dispatched_at for row in rows}
+    return {row.id: row.silent for row in rows}
 
 
 def undispatch_worker(conn: Connection, dispatcher: str) -> int:

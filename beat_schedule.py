@@ -1,0 +1,3 @@
+"""What runs when: pure data."""
+
+BEAT_SCHEDULE: dict = {}

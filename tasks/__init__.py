@@ -1,0 +1,13 @@
+"""The Celery side: what makes a job run.
+
+    celery -A tasks worker     runs jobs; dispatcher and heartbeat live in its main process
+    celery -A tasks beat       fires the schedules
+    celery -A tasks flower     watches
+
+`engine` holds the Celery app, `base` the task every job runs as, `mirror` the signal handlers that keep `queue_jobs` equal to
+what Celery does, `dispatcher/` the threads of a worker's main process, and one thin module a feature names its processors.
+"""
+
+from tasks.engine import celery
+
+__all__ = ["celery"]

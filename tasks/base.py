@@ -1,0 +1,111 @@
+"""The task every job runs as: sent by adding its row, run only with a claim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from billiard.exceptions import SoftTimeLimitExceeded
+from celery import Task
+from celery.exceptions import Ignore
+from celery.result import AsyncResult
+from pydantic import BaseModel
+
+from app.queue.adding import add_job, to_json
+from app.queue.catalog import JOB_TYPES
+from app.queue.errors import InvalidMetadata, LeaseLost, PermanentError, TransientError
+from app.queue.running import RunningJob
+from tasks import mirror
+from tasks.engine import celery
+from tasks.services import services
+
+Processor = Callable[[RunningJob], BaseModel | dict[str, Any] | None]
+
+
+class JobTask(Task):
+    """A job of the catalog. Its message names a row; what is to be done stands in the row."""
+
+    abstract = True
+    typing = False
+    ignore_result = True
+    Request = "tasks.request:JobRequest"
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> AsyncResult:
+        """Add the job's row; the dispatcher sends the message. Returns a result whose id is the row's.
+
+        `delay(user_id, metadata)`, or the metadata's keys by name. Celery's `eta`, `countdown` and `priority` mean what
+        `scheduled_for` and `priority` mean in `add_queue_job`; `dedup_key` is its idempotency key. Raises InvalidMetadata,
+        UnknownUser, or sqlalchemy's OperationalError when the database is away: nothing is sent without its row.
+        """
+        request = add_request(*(args or ()), **(kwargs or {}))
+        eta = options.get("eta")
+        if eta is None and options.get("countdown") is not None:
+            eta = datetime.now(UTC) + timedelta(seconds=options["countdown"])
+        if eta is not None and eta.tzinfo is None:
+            eta = eta.replace(tzinfo=UTC)
+        with services().engine.begin() as conn:
+            added = add_job(
+                conn,
+                self.name,
+                **request,
+                priority=options.get("priority"),
+                scheduled_for=eta,
+                dedup_key=options.get("dedup_key"),
+            )
+        return AsyncResult(str(added.id), app=self.app, task_name=self.name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the claimed job. Without a claim nothing happens: it was taken, cancelled, or the claim was not written."""
+        held = mirror.claim_of(self.request.id)
+        if held is None:
+            raise Ignore
+        try:
+            return _checked(self.name, self.run(RunningJob(services().engine, held)))
+        except LeaseLost as lost:
+            raise Ignore(str(lost)) from None
+        except SoftTimeLimitExceeded:
+            raise TransientError(f"took longer than {self.soft_time_limit} s") from None
+
+
+def add_request(user_id: Any = None, metadata: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    """The arguments of `delay` as those of `add_job`. Raises InvalidMetadata when the user's id is not a uuid."""
+    metadata = {**(metadata or {}), **fields}
+    named = user_id if user_id is not None else metadata.get("userId")
+    try:
+        return {"user_id": UUID(str(named)) if named is not None else None, "metadata": metadata}
+    except ValueError:
+        raise InvalidMetadata("user_id", "is not a uuid") from None
+
+
+def _checked(job_type: str, result: Any) -> Any:
+    """The result as plain JSON of its type's shape; a processor that returns something else has failed for good."""
+    if result is None:
+        return None
+    model = JOB_TYPES[job_type].result
+    plain = (result if isinstance(result, BaseModel) else model.model_validate(result)).model_dump(mode="json")
+    to_json(plain, "result")
+    return plain
+
+
+def processor(job_type: str) -> Callable[[Processor], JobTask]:
+    """Make a function the processor of a catalogued job type: it takes the running job and returns the type's result."""
+    known = JOB_TYPES[job_type]
+
+    def register(function: Processor) -> JobTask:
+        celery.tasks.pop(job_type, None)  # the stand-in of a type that had no processor
+        return celery.task(
+            function, name=job_type, base=JobTask, soft_time_limit=known.soft_limit, time_limit=known.hard_limit, bind=False
+        )
+
+    return register
+
+
+def refuse(job_type: str) -> Processor:
+    """The processor of a type that has none: its jobs fail at once, saying so."""
+
+    def run(job: RunningJob) -> None:
+        raise PermanentError(f"no processor is registered for {job_type} jobs")
+
+    return run

@@ -1,0 +1,86 @@
+"""Starts and stops the dispatcher with the worker it belongs to."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any
+
+from celery import bootsteps, signals
+from celery.worker import state
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.db.engine import make_engine
+from app.queue import claims, processes, upkeep
+from app.queue.catalog import types_of_queues
+from app.queue.errors import describe
+from app.settings import get_settings
+from tasks import mirror
+from tasks.dispatcher.dispatch import DispatchLoop
+from tasks.dispatcher.heartbeat import HeartbeatLoop, end_by_kill
+from tasks.dispatcher.listen import ListenLoop
+
+log = logging.getLogger(__name__)
+
+
+class Dispatcher(bootsteps.StartStopStep):
+    """A step of the worker: after its pool, before it consumes."""
+
+    requires = {"celery.worker.components:Pool"}
+
+    def __init__(self, worker: Any, **kwargs: Any):
+        super().__init__(worker, **kwargs)
+        # A name of its own for each life of a worker: what an earlier one left behind is not taken for its own.
+        self._name = mirror.worker_name = f"{worker.hostname}/{uuid.uuid4().hex[:6]}"
+
+    def start(self, worker: Any) -> None:
+        settings = get_settings()
+        queues = sorted(worker.app.amqp.queues.consume_from)
+        self._engine = make_engine(settings, application_name="buildos dispatcher", pool_size=3)
+        self._write_settings(settings)
+        self._dispatch = DispatchLoop(
+            worker.app, self._engine, settings, self._name, types_of_queues(set(queues)), queues,
+            free_slots=lambda: slots(worker) - len(state.reserved_requests),
+        )  # fmt: skip
+        self._heartbeat = HeartbeatLoop(
+            self._engine, settings, self._name, queues, lambda: slots(worker), lambda: self._dispatch.last_poll, end_by_kill(worker.pool)
+        )
+        self._listen = ListenLoop(settings.listen_url, self._dispatch.wake, self._heartbeat.look)
+        signals.worker_shutting_down.connect(self._stop_sending, weak=False)
+        signals.worker_shutdown.connect(self._leave, weak=False)
+        for loop in (self._heartbeat, self._dispatch, self._listen):
+            loop.start()
+
+    def stop(self, worker: Any) -> None:
+        """The pool drains after this: nothing more is sent, the heartbeat goes on until the last job is done."""
+        self._stop_sending()
+
+    def terminate(self, worker: Any) -> None:
+        self._stop_sending()
+
+    def _stop_sending(self, **_: Any) -> None:
+        self._dispatch.stop()
+        self._listen.stop()
+
+    def _leave(self, **_: Any) -> None:
+        """The pool is gone. Jobs that were cut short go back to `pending`, uncharged; others may take what was sent."""
+        self._heartbeat.stop()
+        try:
+            with self._engine.begin() as conn:
+                for held in claims.held_by(conn, self._name):
+                    claims.release(conn, held, "handed back: its worker stopped")
+                processes.leave(conn, self._name)
+        except SQLAlchemyError as error:
+            log.warning("worker leaves without a word, its jobs are taken back when their lease is over: %s", describe(error))
+
+    def _write_settings(self, settings: Any) -> None:
+        try:
+            with self._engine.begin() as conn:
+                upkeep.write_settings(conn, settings)
+        except SQLAlchemyError as error:
+            log.warning("the settings that SQL reads were not written: %s", describe(error))
+
+
+def slots(worker: Any) -> int:
+    """How many jobs the worker's pool runs at once."""
+    return getattr(worker.pool, "num_processes", None) or worker.concurrency or 1

@@ -1,0 +1,96 @@
+"""The Celery app and its settings."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from celery import Celery, signals
+from kombu import Queue
+
+from app.queue.catalog import JOB_TYPES, QUEUES
+from app.settings import Settings, SettingsError, get_settings
+
+TICKS = "ticks"  # the queue of Beat's own messages, which have no row
+
+
+class JobCelery(Celery):
+    """Celery, except that a catalogued task is sent by adding its row: the dispatcher sends the message."""
+
+    def send_task(self, name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        if name in JOB_TYPES:
+            return self.tasks[name].apply_async(args, kwargs, **options)
+        return super().send_task(name, args, kwargs, **options)
+
+    def send_dispatch(self, name: str, job_id: str, task_id: str, producer: Any) -> None:
+        """Send the message of a dispatched job. Raises kombu's OperationalError when the broker is away."""
+        super().send_task(
+            name,
+            kwargs={"job_id": job_id},
+            task_id=task_id,
+            queue=JOB_TYPES[name].queue,
+            producer=producer,
+            ignore_result=True,
+            retry=False,
+        )
+
+
+def configuration(settings: Settings) -> dict[str, Any]:
+    """Celery's settings. Each one that differs from its default says why."""
+    return {
+        "broker_url": settings.redis_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # a worker waits for Redis as long as it takes
+        "broker_pool_limit": 4,
+        "broker_transport_options": {
+            "socket_timeout": 10,  # seconds; kombu's default waits for ever
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "visibility_timeout": 3600,  # only messages taken and not begun are ever unacknowledged: Postgres recovers those
+        },
+        "result_backend": None,  # queue_jobs is the result backend
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_acks_late": False,  # the row, not the message, says that a job is not done
+        "task_track_started": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_max_tasks_per_child": 5000,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,  # a Redis blip must not kill work
+        "worker_soft_shutdown_timeout": settings.queue_drain_timeout,
+        "worker_enable_soft_shutdown_on_idle": False,
+        "worker_hijack_root_logger": True,
+        "worker_redirect_stdouts": False,
+        "worker_send_task_events": False,
+        "task_default_queue": TICKS,
+        "task_queues": [Queue(name) for name in (*QUEUES, TICKS)],
+        "task_create_missing_queues": False,
+        "task_routes": {job_type.name: {"queue": job_type.queue} for job_type in JOB_TYPES.values()},
+        "timezone": "UTC",
+        "enable_utc": True,
+        "beat_scheduler": "tasks.beat:TickScheduler",
+        "imports": ("tasks.jobs", "tasks.ticks", *settings.job_modules),
+    }
+
+
+def _settings() -> Settings:
+    try:
+        return get_settings()
+    except SettingsError as error:
+        sys.exit(f"buildos: {error}")
+
+
+celery = JobCelery("buildos")
+celery.conf.update(configuration(_settings()))
+
+
+@signals.import_modules.connect
+def _install(**_: Any) -> None:
+    from beat_schedule import BEAT_SCHEDULE
+    from tasks import mirror
+    from tasks.dispatcher import Dispatcher
+
+    celery.conf.beat_schedule = BEAT_SCHEDULE
+    celery.steps["worker"].add(Dispatcher)
+    mirror.connect()

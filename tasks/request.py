@@ -1,0 +1,41 @@
+"""What a worker's main process learns of each job: when it begins and when it ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.worker.request import Request
+
+from tasks.dispatcher.runway import RUNWAY
+
+
+class JobRequest(Request):
+    """A request that tells the runway of its begin and end."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # Celery makes a subclass for each task and gives it an `on_success` that does not call ours: so it is wrapped there.
+        super().__init_subclass__(**kwargs)
+        inner = cls.on_success
+
+        def on_success(self: Any, outcome: Any, **options: Any) -> Any:
+            try:
+                return inner(self, outcome, **options)
+            finally:
+                RUNWAY.ended(outcome[2])
+
+        cls.on_success = on_success
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        super().on_accepted(pid, time_accepted)
+        RUNWAY.began(self.id)
+
+    def on_failure(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().on_failure(*args, **kwargs)
+        finally:
+            RUNWAY.ended(None)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        super().on_timeout(soft, timeout)
+        if not soft:
+            RUNWAY.ended(None)
