@@ -101,12 +101,15 @@ $$;
 create function release_queue_job(p_job_id uuid, p_fencing_token bigint, p_message text) returns boolean
 language plpgsql set search_path = public, pg_temp
 as $$
+declare
+    changed boolean;
 begin
     perform set_config('buildos.message', p_message, true);
     update queue_jobs set status = 'pending'
     where id = p_job_id and status = 'processing' and fencing_token = p_fencing_token;
+    changed := found;
     perform set_config('buildos.message', '', true);
-    return found;
+    return changed;
 end
 $$;
 

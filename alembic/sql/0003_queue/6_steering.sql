@@ -4,12 +4,15 @@
 create function cancel_queue_job(p_job_id uuid, p_message text default 'cancelled') returns boolean
 language plpgsql set search_path = public, pg_temp
 as $$
+declare
+    changed boolean;
 begin
     perform set_config('buildos.message', p_message, true);
     update queue_jobs set status = 'cancelled'
     where id = p_job_id and status in ('pending', 'processing', 'retrying');
+    changed := found;
     perform set_config('buildos.message', '', true);
-    return found;
+    return changed;
 end
 $$;
 
