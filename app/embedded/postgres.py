@@ -126,7 +126,7 @@ class PostgresServer:
     def create_database(self, name: str = USER) -> None:
         """Create a database where it is missing."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            if not connection.execute("select from pg_database where datname = %s", [name]).fetchone():
+            if not connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
                 connection.execute(f'create database "{name}"')
 
     def stop(self) -> None:

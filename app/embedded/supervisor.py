@@ -65,7 +65,7 @@ class Supervisor:
     def start(self, names: Collection[str]) -> None:
         """Wait until these parts are ready, or are turned off. Raises StartError with the part's trouble, or Interrupted."""
         while True:
-            self._turn()
+            self.turn()
             if self._stops:
                 raise Interrupted
             waiting = [self.parts[name] for name in names if self.parts[name].state not in ("ready", "off")]
@@ -85,7 +85,7 @@ class Supervisor:
         finally:
             os.close(writer)
         while not processes.exited(process):
-            self._turn()
+            self.turn()
             if self._stops:
                 processes.stop(process, ((signal.SIGTERM, 5.0),))
                 raise Interrupted
@@ -97,7 +97,7 @@ class Supervisor:
     def run(self) -> None:
         """Keep the parts running until somebody asks to stop."""
         while not self._stops:
-            self._turn()
+            self.turn()
 
     def stop(self) -> None:
         """Stop every part, those that use others first. A request to stop during that hurries the part at hand."""
@@ -113,7 +113,7 @@ class Supervisor:
         part.stop(begun)
         told = False
         while part.state != "off":
-            self._turn()
+            self.turn()
             if self._stops > requests:
                 requests = self._stops
                 part.hurry()
@@ -121,7 +121,7 @@ class Supervisor:
                 told = True
                 self._output.say(f"waiting for the {part.name} to finish; Ctrl-C again hurries it")
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
         """One round: pass on output, look after every part, write the state where it changed."""
         self._output.pump(LOOP_SECONDS)
         unwanted = self.home.turned_off() | (self._closing or set())

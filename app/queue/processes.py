@@ -22,6 +22,9 @@ def report(
             values (:name, :kind, :host, :pid, :queues, :concurrency, case when :polled then clock_timestamp() end)
             on conflict (name) do update set
                 heartbeat_at = clock_timestamp(), concurrency = excluded.concurrency,
+                host = excluded.host, pid = excluded.pid, queues = excluded.queues, started_at = case
+                    when (queue_processes.host, queue_processes.pid) = (excluded.host, excluded.pid)
+                    then queue_processes.started_at else excluded.started_at end,
                 last_poll_at = coalesce(excluded.last_poll_at, queue_processes.last_poll_at)
             """
         ),
