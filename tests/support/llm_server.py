@@ -53,7 +53,9 @@ def status(code: int, *, retry_after: int | None = None) -> Behaviour:
 
     def behave(handler: _Handler, request: Request) -> None:
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-        handler.send(code, {"error": {"message": f"no: {request.authorization}", "type": "error", "code": code}}, headers)
+        handler.send(
+            code, {"error": {"message": f"no: {request.authorization}", "type": "error", "code": code}}, headers
+        )
 
     return behave
 
@@ -152,7 +154,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send_raw(self, code: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(code)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}.items():
+        for name, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            **(headers or {}),
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         try:

@@ -36,7 +36,7 @@ def _blocks(tokens: Sequence[Token]) -> list[str]:
     """Paragraphs and lists, one string each; the items of a list stay together."""
     blocks: list[str] = []
     numbers: list[int | None] = []  # of the lists we are in, outermost first; None where items have bullets
-    marker = ""                     # of a list item whose first words are still to come
+    marker = ""  # of a list item whose first words are still to come
     heading = continued = False
     for token in tokens:
         kind = token.type

@@ -120,7 +120,7 @@ class BriefData:
     projects: tuple[ProjectData, ...] = ()
     inbox: ProjectData | None = None
     events: tuple[EventData, ...] = ()
-    missing_projects: int = 0   # asked for by id, and not among the active ones
+    missing_projects: int = 0  # asked for by id, and not among the active ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,12 @@ class Section:
 
     def as_json(self) -> dict[str, Any]:
         """As it is kept in `daily_briefs.project_briefs`."""
-        stored = {"projectId": self.project_id, "projectName": self.name, "markdown": self.markdown, "counts": self.counts}
+        stored = {
+            "projectId": self.project_id,
+            "projectName": self.name,
+            "markdown": self.markdown,
+            "counts": self.counts,
+        }
         return stored if self.failed is None else {**stored, "failed": True, "error": self.failed}
 
 
@@ -238,14 +243,14 @@ class Brief:
 
     day: Day
     person: Person
-    sections: tuple[Section, ...] = ()          # projects in the order they are shown, then the inbox
+    sections: tuple[Section, ...] = ()  # projects in the order they are shown, then the inbox
     actions: tuple[Action, ...] = ()
     events: tuple[Event, ...] = ()
     holidays: tuple[str, ...] = ()
     reengagement: bool = False
     days_away: int | None = None
     missing_projects: int = 0
-    calendar_stale: bool = False                # recurring events could not be brought up to date
+    calendar_stale: bool = False  # recurring events could not be brought up to date
 
 
 def _instant(value: str | None) -> datetime | None:

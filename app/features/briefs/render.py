@@ -10,7 +10,7 @@ from app.features.briefs.models import INBOX, Action, Analysis, Brief, Day, Even
 from app.features.briefs.rules import overlaps
 from app.features.briefs.text import clock, count, escape, excerpt, listing, long_date, named, offset, short_date
 
-MOST_TASKS = 20     # of one bucket of one project
+MOST_TASKS = 20  # of one bucket of one project
 MOST_OVERLAPS = 3
 
 
@@ -39,7 +39,10 @@ def render_section(section: Section, day: Day) -> str:
 def _section_blocks(section: Section, day: Day) -> list[str]:
     blocks = [f"### {named(section.name)}" if section.project_id else f"### {INBOX}"]
     if section.failed:
-        return [*blocks, f"⚠️ This project could not be prepared: {section.failed}. Everything else in this brief is complete."]
+        return [
+            *blocks,
+            f"⚠️ This project could not be prepared: {section.failed}. Everything else in this brief is complete.",
+        ]
     if context := excerpt(section.context):
         blocks.append(f"*{context}*")
     for title, placed in (
@@ -81,16 +84,15 @@ def _task(placed: Placed, day: Day) -> str:
     title = named(placed.task.title)
     if placed.bucket == "completed":
         return f"{title} · {_when(placed, day)}"
-    return " · ".join([f"**{title}**" if placed.task.priority == "high" else title, *_facts(placed, day)])
+    facts = [f"**{title}**" if placed.task.priority == "high" else title, _when(placed, day), *_marks(placed)]
+    return " · ".join(fact for fact in facts if fact)
 
 
-def _facts(placed: Placed, day: Day) -> list[str]:
-    facts = [_when(placed, day)]
-    if placed.task.priority == "high":
-        facts.append("high priority")
+def _marks(placed: Placed) -> list[str]:
+    marks = ["high priority"] if placed.task.priority == "high" else []
     if placed.task.status in ("blocked", "in_progress"):
-        facts.append(placed.task.status.replace("_", " "))
-    return [fact for fact in facts if fact]
+        marks.append(placed.task.status.replace("_", " "))
+    return marks
 
 
 def _when(placed: Placed, day: Day) -> str:
@@ -125,7 +127,7 @@ def _action(action: Action, day: Day) -> str:
     else:
         when = f"today at {clock(placed.at)}" if placed.at else "today"
     place = named(action.project_name) if action.project_id else INBOX
-    return " · ".join([f"**{named(placed.task.title)}**", place, when, *_facts(placed, day)[1 if _when(placed, day) else 0 :]])
+    return " · ".join([f"**{named(placed.task.title)}**", place, when, *_marks(placed)])
 
 
 def _calendar(brief: Brief) -> Iterable[str]:

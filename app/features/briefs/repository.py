@@ -14,7 +14,7 @@ from app.features.briefs.models import INBOX, Analysis, Brief, BriefData, Day, E
 from app.features.briefs.rules import UPCOMING_DAYS, last_24_hours
 
 NOTES_A_PROJECT = 3
-NOTE_LENGTH = 600       # characters fetched of a note or a context
+NOTE_LENGTH = 600  # characters fetched of a note or a context
 # A date belongs to the zone it was written in: two zones are at most 26 hours apart.
 ZONES_APART = timedelta(hours=26)
 
@@ -84,7 +84,8 @@ def fetch(
         if row.id is not None
     )
     inbox = next(
-        (ProjectData(None, INBOX, None, r.open_tasks, tuple(r.tasks), tuple(r.notes)) for r in rows if r.id is None), None
+        (ProjectData(None, INBOX, None, r.open_tasks, tuple(r.tasks), tuple(r.notes)) for r in rows if r.id is None),
+        None,
     )
     missing = len(set(include) - {project.id for project in projects} - set(exclude))
     return BriefData(projects, inbox, _events(conn, user_id, day), missing)
@@ -177,8 +178,14 @@ def mark_processing(conn: Connection, user_id: UUID, day: Day, job_id: UUID, now
 
 
 def save(
-    conn: Connection, user_id: UUID, brief: Brief, markdown: str, analysis: Analysis, job_id: UUID,
-    started: datetime, completed: datetime,
+    conn: Connection,
+    user_id: UUID,
+    brief: Brief,
+    markdown: str,
+    analysis: Analysis,
+    job_id: UUID,
+    started: datetime,
+    completed: datetime,
 ) -> UUID:
     """Put the finished brief in the place of whatever the day had. Returns its id, which a regeneration keeps."""
     return conn.execute(
@@ -214,7 +221,9 @@ def save(
     ).scalar_one()
 
 
-def write_email(conn: Connection, user_id: UUID, brief_id: UUID, subject: str, markdown: str, details: dict[str, str]) -> UUID:
+def write_email(
+    conn: Connection, user_id: UUID, brief_id: UUID, subject: str, markdown: str, details: dict[str, str]
+) -> UUID:
     """The email of a brief, waiting to be sent. One that still waits since an earlier generation is brought up to date instead."""
     values = {
         "user_id": user_id,
@@ -234,14 +243,17 @@ def write_email(conn: Connection, user_id: UUID, brief_id: UUID, subject: str, m
         """),
         values,
     ).scalar_one_or_none()
-    return waiting or conn.execute(
-        text("""
+    return (
+        waiting
+        or conn.execute(
+            text("""
             insert into emails (user_id, daily_brief_id, subject, text_content, template_data)
             values (:user_id, :brief_id, :subject, :markdown, cast(:details as jsonb))
             returning id
         """),
-        values,
-    ).scalar_one()
+            values,
+        ).scalar_one()
+    )
 
 
 def mark_failed(conn: Connection, user_id: UUID, brief_date: date, timezone: str, job_id: UUID, error: str) -> None:

@@ -101,9 +101,7 @@ def _latest_first(placed: Placed) -> tuple:
 def top_actions(sections: Iterable[Section], *, most: int = MOST_ACTIONS) -> tuple[Action, ...]:
     """What to do first: all that is overdue or due today, high priority first, the longest overdue before the rest."""
     actions = [
-        Action(placed, section.project_id, section.name)
-        for section in sections
-        for placed in section.buckets.pressing
+        Action(placed, section.project_id, section.name) for section in sections for placed in section.buckets.pressing
     ]
     return tuple(sorted(actions, key=lambda action: _by_priority(action.placed))[:most])
 

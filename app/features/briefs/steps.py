@@ -8,7 +8,7 @@ from typing import TypeVar
 from app.features.briefs.waiting import while_waiting
 from app.queue.running import RunningJob
 
-TICK_SECONDS = 1.5      # between signs of life; the contract asks for one every 2 s (CONTRACT 14)
+TICK_SECONDS = 1.5  # between signs of life; the contract asks for one every 2 s (CONTRACT 14)
 
 T = TypeVar("T")
 
@@ -33,10 +33,14 @@ class Steps:
         first = self._projects is None
         self._projects = {"completed": done - failed, "total": total, "failed": failed}
         if first or percent > self._percent or done == total:
-            message = f"Writing project {done + 1} of {total}" if done < total else f"{total} of {total} projects are through"
+            message = (
+                f"Writing project {done + 1} of {total}" if done < total else f"{total} of {total} projects are through"
+            )
             self.at("projects", percent, message)
 
     def while_waiting(self, step: str, percent: int, message: str, call: Callable[[], T]) -> T:
         """Run something slow and report it again and again until it is there."""
         self.at(step, percent, message)
-        return while_waiting(call, lambda seconds: self.at(step, percent, f"{message} ({seconds} s)"), every=self._every)
+        return while_waiting(
+            call, lambda seconds: self.at(step, percent, f"{message} ({seconds} s)"), every=self._every
+        )

@@ -54,7 +54,9 @@ def _pressing(brief: Brief) -> str:
 def _where(brief: Brief) -> str:
     places = [section for section in brief.sections if section.buckets.pressing]
     if len(places) == 1:
-        return f", {'all ' if len(places[0].buckets.pressing) > 1 else ''}in {_name(places[0].project_id, places[0].name)}"
+        return (
+            f", {'all ' if len(places[0].buckets.pressing) > 1 else ''}in {_name(places[0].project_id, places[0].name)}"
+        )
     if len(places) <= 3:
         return f", in {listing([_name(place.project_id, place.name) for place in places])}"
     return f", across {sum(place.project_id is not None for place in places)} projects"
@@ -65,7 +67,9 @@ def _ahead(brief: Brief) -> str:
     if not ahead:
         return ""
     first = min(placed.days for placed in ahead)
-    when = "tomorrow" if first == 1 else "on " + short_date(next(placed.date for placed in ahead if placed.days == first))
+    when = (
+        "tomorrow" if first == 1 else "on " + short_date(next(placed.date for placed in ahead if placed.days == first))
+    )
     if len(ahead) == 1:
         return f"1 more follows in the next 7 days, {when}."
     return f"{len(ahead)} more follow in the next 7 days, the first {when}."

@@ -15,7 +15,9 @@ _MONTHS = (
 TITLE_LENGTH = 160
 EXCERPT_LENGTH = 240
 
-_INVISIBLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_INVISIBLE = re.compile(
+    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 # An underscore inside a word is no markup, and reads better as it is.
 _SPECIAL = re.compile(r"([\\`*\[\]~]|(?<![^\W_])_|_(?![^\W_]))")

@@ -22,7 +22,12 @@ def provider() -> Iterator[LLMServer]:
 
 
 def chain(provider: LLMServer, **values: object) -> ChainLLM:
-    given = {"private_openrouter_api_key": KEY, "openrouter_base_url": provider.base_url, "llm_models": MODELS, "llm_timeout": 20}
+    given = {
+        "private_openrouter_api_key": KEY,
+        "openrouter_base_url": provider.base_url,
+        "llm_models": MODELS,
+        "llm_timeout": 20,
+    }
     return ChainLLM(plain_settings(**{**given, **values}))
 
 
@@ -36,7 +41,10 @@ def test_the_first_model_answers(provider: LLMServer) -> None:
     [request] = provider.requests
     assert request.authorization == f"Bearer {KEY}"
     assert request.body["max_tokens"] == 50
-    assert request.body["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What first?"}]
+    assert request.body["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "What first?"},
+    ]
 
 
 BROKEN = {
@@ -111,7 +119,9 @@ def test_no_key_asks_nobody(provider: LLMServer) -> None:
 
 
 def test_an_openai_key_alone_serves_the_openai_models_alone(provider: LLMServer) -> None:
-    llm = chain(provider, private_openrouter_api_key=None, openai_api_key="sk-openai", openai_base_url=provider.base_url)
+    llm = chain(
+        provider, private_openrouter_api_key=None, openai_api_key="sk-openai", openai_base_url=provider.base_url
+    )
     assert ask(llm).model == "openai/gpt-4o"
     [request] = provider.requests
     assert (request.model, request.authorization) == ("gpt-4o", "Bearer sk-openai")
@@ -128,7 +138,11 @@ def test_with_both_keys_openai_models_go_direct_and_the_order_holds(provider: LL
 
 def test_a_bare_model_name_goes_to_the_openai_address(provider: LLMServer) -> None:
     llm = chain(
-        provider, private_openrouter_api_key=None, openai_api_key="x", openai_base_url=provider.base_url, llm_models=("llama3",)
+        provider,
+        private_openrouter_api_key=None,
+        openai_api_key="x",
+        openai_base_url=provider.base_url,
+        llm_models=("llama3",),
     )
     assert ask(llm).model == "llama3"
     assert provider.models_asked == ["llama3"]

@@ -32,7 +32,9 @@ def section(project_id: str | None, name: str, *tasks: Task, day=FRIDAY, **value
 
 
 def brief(*sections: Section, events: tuple[EventData, ...] = (), day=FRIDAY, **values) -> Brief:
-    ordered = in_order(each for each in sections if each.project_id) + tuple(each for each in sections if not each.project_id)
+    ordered = in_order(each for each in sections if each.project_id) + tuple(
+        each for each in sections if not each.project_id
+    )
     return Brief(day, ADA, ordered, top_actions(ordered), events_of(day, events), **values)
 
 
@@ -170,7 +172,10 @@ def test_the_model_reads_the_page_without_the_part_it_writes() -> None:
 
 def test_without_an_analysis_the_page_says_so_and_why() -> None:
     page = render_brief(FULL, Analysis(reason="no language model is configured"))
-    assert "*This brief has no AI analysis: no language model is configured. All else on this page is made without it.*" in page
+    assert (
+        "*This brief has no AI analysis: no language model is configured. All else on this page is made without it.*"
+        in page
+    )
 
 
 def test_an_empty_page_helps() -> None:
@@ -181,8 +186,13 @@ def test_an_empty_page_helps() -> None:
 
 
 def test_a_free_day_with_something_ahead() -> None:
-    page = render_brief(brief(section("a", "Book", task("Read", due_date=at(30, 12)), task("Write", due_date=at(31, 12)))))
-    assert "Nothing is overdue and nothing is due today. 2 more follow in the next 7 days, the first on Wed 30 Dec." in page
+    page = render_brief(
+        brief(section("a", "Book", task("Read", due_date=at(30, 12)), task("Write", due_date=at(31, 12))))
+    )
+    assert (
+        "Nothing is overdue and nothing is due today. 2 more follow in the next 7 days, the first on Wed 30 Dec."
+        in page
+    )
     assert "**A good day for** Read, due Wed 30 Dec." in page
     assert "The calendar is empty." in page
     assert "## Priorities" not in page
@@ -191,7 +201,9 @@ def test_a_free_day_with_something_ahead() -> None:
 def test_one_of_each_is_singular() -> None:
     page = render_brief(brief(section("a", "Book", task("Late", due_date=at(24, 9)), task("Soon", due_date=at(26, 9))),
                               events=(EventData("", at(25, 9), at(25, 10)),)))  # fmt: skip
-    assert "**1 task is overdue**, in Book; nothing new is due today. 1 more follows in the next 7 days, tomorrow." in page
+    assert (
+        "**1 task is overdue**, in Book; nothing new is due today. 1 more follows in the next 7 days, tomorrow." in page
+    )
     assert "The calendar has 1 event: (no title) at 09:00." in page
     assert "**Start with** Late: 1 day overdue." in page
 
@@ -226,7 +238,14 @@ def test_hostile_words_everywhere_leave_no_markup() -> None:
     evil = "</p><script>alert(1)</script>\n# H\n![i](http://e.example/x) [l](javascript:x) `"
     page = render_brief(
         brief(
-            section("a", evil, task(evil, due_date=at(24)), task(evil + "2", due_date=at(26)), context=evil, notes=(Note(evil, evil),)),
+            section(
+                "a",
+                evil,
+                task(evil, due_date=at(24)),
+                task(evil + "2", due_date=at(26)),
+                context=evil,
+                notes=(Note(evil, evil),),
+            ),
             section("b", evil),
             section("c", evil, failed="why"),
             events=(EventData(evil, at(25, 9), at(25, 10), location=evil), EventData(evil, at(25, 9), at(25, 10))),
@@ -237,7 +256,9 @@ def test_hostile_words_everywhere_leave_no_markup() -> None:
     html = MarkdownIt("commonmark").render(page)
     assert "<script" not in html and "<img" not in html and "<a " not in html and "<code" not in html
     headings = [token for token in MarkdownIt("commonmark").parse(page) if token.type == "heading_open"]
-    assert len(headings) == 9   # the page's own: day, summary, priorities, calendar, analysis, projects, two projects, quiet
+    assert (
+        len(headings) == 9
+    )  # the page's own: day, summary, priorities, calendar, analysis, projects, two projects, quiet
 
 
 def test_the_same_brief_is_the_same_page() -> None:

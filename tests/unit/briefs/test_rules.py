@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -35,7 +36,9 @@ def task(title: str = "t", **values) -> Task:
     return Task(**{"id": title, "title": title, **values})
 
 
-def buckets(*tasks: Task, zone: str = "Europe/Berlin", day: date = TODAY, now: datetime | None = None, home: str | None = None) -> Buckets:
+def buckets(
+    *tasks: Task, zone: str = "Europe/Berlin", day: date = TODAY, now: datetime | None = None, home: str | None = None
+) -> Buckets:
     there = ZoneInfo(zone)
     now = now or datetime.combine(day, time(9), there).astimezone(UTC)
     return sort_into_buckets(tasks, day=local_day(day, there), home=ZoneInfo(home or zone), now=now)
@@ -55,21 +58,32 @@ class TestDays:
             ("Europe/Berlin", date(2026, 3, 29), utc(2026, 3, 28, 23), 23),
             ("Europe/Berlin", date(2026, 10, 25), utc(2026, 10, 24, 22), 25),
             ("Australia/Lord_Howe", date(2026, 4, 5), utc(2026, 4, 4, 13), 24.5),
-            ("Africa/Cairo", date(2026, 4, 24), utc(2026, 4, 23, 22), 23),      # 00:00 does not exist
-            ("America/Havana", date(2026, 11, 1), utc(2026, 11, 1, 4), 25),     # 00:00 comes twice: the first one counts
-            ("Pacific/Apia", date(2011, 12, 30), utc(2011, 12, 30, 10), 0),     # the day Samoa left out
+            ("Africa/Cairo", date(2026, 4, 24), utc(2026, 4, 23, 22), 23),  # 00:00 does not exist
+            ("America/Havana", date(2026, 11, 1), utc(2026, 11, 1, 4), 25),  # 00:00 comes twice: the first one counts
+            ("Pacific/Apia", date(2011, 12, 30), utc(2011, 12, 30, 10), 0),  # the day Samoa left out
         ],
     )
-    def test_a_day_begins_and_ends_with_the_local_date(self, zone: str, day: date, start: datetime, hours: float) -> None:
+    def test_a_day_begins_and_ends_with_the_local_date(
+        self, zone: str, day: date, start: datetime, hours: float
+    ) -> None:
         found = local_day(day, ZoneInfo(zone))
         assert (found.start, found.hours) == (start, hours)
 
     def test_days_follow_each_other_without_gap_in_every_zone(self) -> None:
-        for name in ("Africa/Cairo", "America/Havana", "America/Sao_Paulo", "Asia/Beirut", "Australia/Lord_Howe", "Europe/Berlin"):
+        for name in (
+            "Africa/Cairo",
+            "America/Havana",
+            "America/Sao_Paulo",
+            "Asia/Beirut",
+            "Australia/Lord_Howe",
+            "Europe/Berlin",
+        ):
             days = [local_day(date(2018, 1, 1) + timedelta(days=n), ZoneInfo(name)) for n in range(366)]
-            assert all(one.end == two.start for one, two in zip(days, days[1:], strict=False)), name
+            assert all(one.end == two.start for one, two in pairwise(days)), name
 
-    @pytest.mark.parametrize("name", ["Mars/Olympus", "", "America", "../etc/passwd", "/etc/localtime", "Europe/Berlin\x00", "x" * 5000])
+    @pytest.mark.parametrize(
+        "name", ["Mars/Olympus", "", "America", "../etc/passwd", "/etc/localtime", "Europe/Berlin\x00", "x" * 5000]
+    )
     def test_what_is_no_zone(self, name: str) -> None:
         assert find_zone(name) is None
 
@@ -89,7 +103,9 @@ class TestBuckets:
         assert titles(found.today) == ["first moment", "last moment"]
         assert titles(found.upcoming) == ["tomorrow"]
 
-    @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "America/Havana"])
+    @pytest.mark.parametrize(
+        "zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "America/Havana"]
+    )
     def test_each_day_of_a_year_its_own_tasks_are_today(self, zone: str) -> None:
         there = ZoneInfo(zone)
         for number in range(365):
@@ -117,13 +133,17 @@ class TestBuckets:
         assert (found.overdue, found.upcoming) == ((), ())
 
     def test_a_time_that_passed_today_is_still_today(self) -> None:
-        assert titles(buckets(task("at eight", due_date=utc(2026, 11, 22, 7)), now=utc(2026, 11, 22, 20)).today) == ["at eight"]
+        assert titles(buckets(task("at eight", due_date=utc(2026, 11, 22, 7)), now=utc(2026, 11, 22, 20)).today) == [
+            "at eight"
+        ]
 
     @pytest.mark.parametrize("zone", ZONES)
     def test_a_date_only_task_is_on_its_date_wherever_the_brief_is_read(self, zone: str) -> None:
         home = ZoneInfo("America/New_York")
         dates = {n: datetime.combine(TODAY + timedelta(days=n), time(), home).astimezone(UTC) for n in (-1, 0, 1)}
-        found = buckets(*(task(str(n), due_date=at, all_day=True) for n, at in dates.items()), zone=zone, home="America/New_York")
+        found = buckets(
+            *(task(str(n), due_date=at, all_day=True) for n, at in dates.items()), zone=zone, home="America/New_York"
+        )
         assert [titles(found.overdue), titles(found.today), titles(found.upcoming)] == [["-1"], ["0"], ["1"]]
         assert all(placed.at is None for placed in found.overdue + found.today + found.upcoming)
 
@@ -215,7 +235,7 @@ def test_whatever_the_tasks(tasks: list[Task], zone: str, home: str, day: date, 
     actions = top_actions([section], most=1000)
     assert {a.placed.task.id for a in actions} == {p.task.id for p in found.overdue + found.today}
     assert len(actions) == len(found.overdue + found.today), "each once"
-    ranks = ["high medium low".split().index(a.placed.task.priority) for a in actions]
+    ranks = [["high", "medium", "low"].index(a.placed.task.priority) for a in actions]
     assert ranks == sorted(ranks)
 
 
@@ -243,7 +263,7 @@ class TestOrderOfTheBrief:
 
 
 class TestEvents:
-    DAY: Day = local_day(TODAY, BERLIN)     # 21 Nov 23:00 UTC to 22 Nov 23:00 UTC
+    DAY: Day = local_day(TODAY, BERLIN)  # 21 Nov 23:00 UTC to 22 Nov 23:00 UTC
 
     def seen(self, *events: EventData, day: Day | None = None) -> list[str]:
         return [event.title for event in events_of(day or self.DAY, events)]
@@ -289,7 +309,10 @@ class TestEvents:
         found = events_of(day, [second, first])
         assert ([e.title for e in found], overlaps(found)) == (["first 02:30", "second 02:30"], ())
         pairs = overlaps(events_of(day, [second, first, long]))
-        assert [(a.title, b.title) for a, b in pairs] == [("first 02:30", "02:40 to 02:40"), ("02:40 to 02:40", "second 02:30")]
+        assert [(a.title, b.title) for a, b in pairs] == [
+            ("first 02:30", "02:40 to 02:40"),
+            ("02:40 to 02:40", "second 02:30"),
+        ]
 
     def test_touching_and_all_day_events_do_not_overlap(self) -> None:
         found = events_of(self.DAY, [

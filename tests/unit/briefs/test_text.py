@@ -90,6 +90,8 @@ def test_dates_and_counts_in_words() -> None:
     assert [listing(parts) for parts in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
 
 
-@pytest.mark.parametrize(("minutes", "words"), [(0, "UTC"), (60, "UTC+1"), (-570, "UTC−9:30"), (345, "UTC+5:45"), (-240, "UTC−4")])
+@pytest.mark.parametrize(
+    ("minutes", "words"), [(0, "UTC"), (60, "UTC+1"), (-570, "UTC−9:30"), (345, "UTC+5:45"), (-240, "UTC−4")]
+)
 def test_offsets(minutes: int, words: str) -> None:
     assert offset(datetime(2026, 1, 1, tzinfo=timezone(timedelta(minutes=minutes)) if minutes else UTC)) == words

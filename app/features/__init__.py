@@ -1,0 +1,1 @@
+"""What jobs do, one package each, independent of each other."""
