@@ -21,13 +21,15 @@ def summary(state: State) -> str:
         f"  Redis      {at['redis']}",
         f"  Logs       {at['logs']}/*.log",
     ]
-    lines += [f"  User       {at['sample']}", ""] if "sample" in at else [""]
-    lines += [f"  buildos brief --user {at['sample']}   a brief, now"] if "sample" in at else []
-    lines += [
-        "  buildos status                             what is running",
-        '  eval "$(buildos env)"                      addresses and process numbers for your shell',
-        "",
-    ]
+    lines += [f"  User       {at['sample']}"] if "sample" in at else []
+    commands = {
+        "buildos status": "what is running",
+        'eval "$(buildos env)"': "addresses and process numbers for your shell",
+    }
+    if "sample" in at:
+        commands = {f"buildos brief --user {at['sample']}": "a brief, now", **commands}
+    width = max(map(len, commands)) + 3
+    lines += ["", *(f"  {command:<{width}}{what}" for command, what in commands.items()), ""]
     return "\n".join(lines)
 
 

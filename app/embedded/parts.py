@@ -50,7 +50,7 @@ def redis_part(server: redis.RedisServer) -> Spec:
 def service_parts(settings: Settings, engine: Engine, env: Mapping[str, str]) -> list[Spec]:
     """API, worker and beat. `env` is the whole environment they get, PORT and addresses included."""
     python = [sys.executable, "-m"]
-    celery = [*python, "celery", "-A", "tasks"]
+    celery = [*python, "celery", "-A", "tasks", "--quiet"]
     level = ["--loglevel", settings.log_level]
     address = api_address(settings.host, int(env["PORT"]))
 
@@ -71,7 +71,8 @@ def service_parts(settings: Settings, engine: Engine, env: Mapping[str, str]) ->
         ),
         Spec(
             "worker",
-            launch([*celery, "worker", *level]),
+            # Without the second that a worker waits at its start for others to introduce themselves.
+            launch([*celery, "worker", "--without-mingle", "--without-gossip", *level]),
             alive("worker"),
             ((signal.SIGTERM, WORKER_PATIENCE), (signal.SIGQUIT, drain)),
         ),

@@ -21,7 +21,7 @@ from app.embedded.processes import StartError
 
 LOOP_SECONDS = 0.1
 DEATHS = 2  # in a row, that end the start
-SILENCE = 2.0  # seconds of stopping after which we say what we wait for
+SILENCE = 5.0  # seconds of stopping after which we say what we wait for
 
 
 class Interrupted(Exception):

@@ -24,6 +24,8 @@ from app.embedded.redis import RedisServer
 from app.embedded.supervisor import Interrupted, Supervisor
 from app.settings import Settings, load_settings
 
+# Celery's; on one's own machine it is no news.
+ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
 LEFTOVER_SIGNALS = ((signal.SIGTERM, 5.0),)
 
 
@@ -71,10 +73,6 @@ def _climb(supervisor: Supervisor, settings: Settings, wish: Wish) -> None:
     supervisor.home.write(state)
     supervisor.start(list(supervisor.parts))
     settings = settings.model_copy(update={"database_url": database_url, "redis_url": redis_url, "port": port})
-    if not embedded:
-        _check_database(settings)
-    if "redis" not in supervisor.parts:
-        _check_redis(redis_url)
     address = parts.api_address(settings.host, port)
     state.addresses |= {"database": database_url, "redis": redis_url, "api": address}
     env = {
@@ -86,6 +84,7 @@ def _climb(supervisor: Supervisor, settings: Settings, wish: Wish) -> None:
         "PORT": str(port),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")])),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", ROOT_WARNING),
     }
     supervisor.run_once([sys.executable, "-m", "app.cli", "migrate"], env, "migrate")
     engine = make_engine(settings, application_name="buildos up", pool_size=1)
@@ -131,6 +130,7 @@ def _api_port(settings: Settings, *, check: bool) -> int:
 
 def _database(supervisor: Supervisor, settings: Settings, embedded: bool) -> str:
     if not embedded:
+        _check_database(settings)
         return settings.database_url
     kept = supervisor.state.kept
     server = PostgresServer(supervisor.home.postgres, port=_kept_port(kept, "postgres_port"))
@@ -141,6 +141,7 @@ def _database(supervisor: Supervisor, settings: Settings, embedded: bool) -> str
 
 def _redis(supervisor: Supervisor, settings: Settings) -> str:
     if "redis_url" in settings.model_fields_set:
+        _check_redis(settings.redis_url)
         return settings.redis_url
     kept = supervisor.state.kept
     server = RedisServer(port=_kept_port(kept, "redis_port"))
