@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from app.queue.adding import add_job, to_json
 from app.queue.catalog import JOB_TYPES
-from app.queue.errors import InvalidMetadata, LeaseLost, PermanentError, TransientError
+from app.queue.errors import InvalidMetadata, LeaseLost, PermanentError, TransientError, describe
 from app.queue.running import RunningJob
 from tasks import mirror
 from tasks.engine import celery
@@ -84,7 +84,10 @@ def _checked(job_type: str, result: Any) -> Any:
     if result is None:
         return None
     model = JOB_TYPES[job_type].result
-    plain = (result if isinstance(result, BaseModel) else model.model_validate(result)).model_dump(mode="json")
+    try:
+        plain = (result if isinstance(result, BaseModel) else model.model_validate(result)).model_dump(mode="json")
+    except (ValueError, RecursionError) as error:
+        raise InvalidMetadata("result", f"does not fit the type's model: {describe(error)}") from None
     to_json(plain, "result")
     return plain
 
