@@ -1,8 +1,5 @@
 -- Takes back what this database got. Roles belong to the whole server and may serve other databases: they stay.
 
-revoke usage on schema auth from anon, authenticated, service_role;
-revoke usage on schema public from anon, authenticated, service_role;
-
 do $$
 begin
     if obj_description(to_regprocedure('auth.uid()')) = 'made by buildos' then

@@ -30,7 +30,7 @@ begin
             language sql stable
             as $body$
                 select nullif(coalesce(
-                    current_setting('request.jwt.claim.sub', true),
+                    nullif(current_setting('request.jwt.claim.sub', true), ''),
                     nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
                 ), '')::uuid
             $body$
@@ -44,7 +44,7 @@ begin
             language sql stable
             as $body$
                 select nullif(coalesce(
-                    current_setting('request.jwt.claim.role', true),
+                    nullif(current_setting('request.jwt.claim.role', true), ''),
                     nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'role'
                 ), '')
             $body$
@@ -54,5 +54,28 @@ begin
 end
 $$;
 
-grant usage on schema auth to anon, authenticated, service_role;
-grant usage on schema public to anon, authenticated, service_role;
+-- Only what is missing, and left in place by a downgrade: on Supabase these rights are not ours to take back.
+do $$
+declare
+    wanted text;
+    place text;
+begin
+    foreach wanted in array array['anon', 'authenticated', 'service_role'] loop
+        foreach place in array array['auth', 'public'] loop
+            if not has_schema_privilege(wanted, place, 'usage') then
+                execute format('grant usage on schema %I to %I', place, wanted);
+            end if;
+        end loop;
+    end loop;
+end
+$$;
+
+-- The table that alembic keeps its version in.
+do $$
+begin
+    if to_regclass('alembic_version') is not null then
+        execute 'alter table alembic_version enable row level security';
+        execute 'revoke all on alembic_version from public, anon, authenticated';
+    end if;
+end
+$$;

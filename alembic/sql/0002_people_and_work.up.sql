@@ -203,6 +203,8 @@ begin
         execute format('alter table %I enable row level security', owned);
         execute format('create policy "Users see own %s" on %I for select to authenticated using (auth.uid() = user_id)', replace(owned, '_', ' '), owned);
         execute format('create policy "Service role full access" on %I for all to service_role using (true) with check (true)', owned);
+        -- Supabase grants everything on a new table to everybody; row-level security does not cover TRUNCATE.
+        execute format('revoke all on %I from public, anon, authenticated', owned);
         execute format('grant select on %I to authenticated', owned);
         execute format('grant select, insert, update, delete on %I to service_role', owned);
     end loop;
@@ -219,6 +221,9 @@ $$;
 alter table users enable row level security;
 create policy "Users see own profile" on users for select to authenticated using (auth.uid() = id);
 create policy "Service role full access" on users for all to service_role using (true) with check (true);
+revoke all on users from public, anon, authenticated;
 grant select on users to authenticated;
 grant select, insert, update, delete on users to service_role;
 grant usage on all sequences in schema public to service_role;
+revoke execute on function touch_updated_at() from public, anon, authenticated;
+revoke all on sequence activity_log_id_seq from public, anon, authenticated;

@@ -27,8 +27,9 @@ create table queue_jobs (
     user_id uuid references users on delete cascade, -- null only for upkeep jobs
     job_type queue_type not null,
     status queue_status not null default 'pending',
-    scheduled_for timestamptz not null default now(), -- never dispatched before this instant
-    metadata jsonb not null default '{}',
+    scheduled_for timestamptz not null default now() -- never dispatched before this instant; a time that every client can read
+        check (scheduled_for >= '0001-01-02Z' and scheduled_for < '9999-12-31Z'),
+    metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
     result jsonb,
     attempts int not null default 0 check (attempts >= 0),        -- failed attempts so far
     max_attempts int not null default 3 check (max_attempts >= 1),
@@ -109,7 +110,8 @@ insert into queue_counts_fold (as_of) values ('0');
 create table queue_settings (
     key text primary key,
     value text not null,
-    updated_at timestamptz not null default now()
+    updated_at timestamptz not null default now(),
+    check (case when key in ('RETRY_BACKOFF_BASE', 'QUEUE_PRIORITY_AGING') then value::double precision > 0 else true end)
 );
 insert into queue_settings (key, value) values
     ('RETRY_BACKOFF_BASE', '60'),                   -- seconds

@@ -72,6 +72,8 @@ begin
         or new.metadata is distinct from old.metadata or new.result is distinct from old.result
         or new.error_message is distinct from old.error_message or new.attempts <> old.attempts then
         new.updated_at := moment;
+    else
+        new.updated_at := old.updated_at;
     end if;
     return new;
 end
@@ -86,6 +88,18 @@ begin
             using errcode = 'check_violation';
     end if;
     return old;
+end
+$$;
+
+-- Truncating would take live jobs along and leave the counts wrong.
+create function guard_queue_jobs_truncate() returns trigger
+language plpgsql set search_path = public, pg_temp
+as $$
+begin
+    if exists (select from queue_jobs) then
+        raise exception 'queue_jobs is not truncated: delete what is finished' using errcode = 'check_violation';
+    end if;
+    return null;
 end
 $$;
 
@@ -173,6 +187,7 @@ $$;
 create trigger guard_insert before insert on queue_jobs for each row execute function guard_queue_job_insert();
 create trigger guard_update before update on queue_jobs for each row execute function guard_queue_job_update();
 create trigger guard_delete before delete on queue_jobs for each row execute function guard_queue_job_delete();
+create trigger guard_truncate before truncate on queue_jobs for each statement execute function guard_queue_jobs_truncate();
 create trigger record_added after insert on queue_jobs
     referencing new table as added for each statement execute function record_added_jobs();
 create trigger record_changed after update on queue_jobs

@@ -4,7 +4,7 @@
 create function effective_priority(p_priority int, p_scheduled_for timestamptz, p_aging double precision) returns int
 language sql stable parallel safe
 as $$
-    select greatest(1, p_priority - floor(extract(epoch from now() - p_scheduled_for) / p_aging)::int)
+    select greatest(1, p_priority - least(floor(extract(epoch from now() - p_scheduled_for) / p_aging), 1000000000)::int)
 $$;
 
 -- The first due jobs of each type and priority, merged. A computed priority has no index: so one look per level, each of
@@ -65,6 +65,9 @@ language plpgsql set search_path = public, pg_temp
 as $$
 declare
     types queue_type[];
+    reach int := least(p_limit, 1000000) * 2 + 32; -- more than asked for, as another session may hold the first ones at this moment
+    sent int := 0;
+    got int;
 begin
     select coalesce(array_agg(t::queue_type), '{}') into types from unnest(p_job_types) t
     where queue_setting('external.' || t, 'false') <> 'true' and queue_setting('paused.' || t, 'false') <> 'true';
@@ -72,23 +75,31 @@ begin
     if p_limit <= 0 then
         return;
     end if;
+    loop
+        return query
+        with candidate as materialized (
+            select * from due_jobs(types, reach, true)
+        ), chosen as materialized (
+            select q.id, c.effective, c.due_at from candidate c join queue_jobs q on q.id = c.job_id
+            where q.status = 'pending' and q.dispatched_at is null and q.scheduled_for <= now()
+            order by c.effective, c.due_at
+            limit p_limit - sent
+            for update of q skip locked
+        ), marked as (
+            update queue_jobs q set dispatched_at = clock_timestamp(), dispatched_by = p_dispatcher
+            from chosen where q.id = chosen.id
+            returning q.id, q.job_type
+        )
+        select m.id, m.job_type::text from marked m join chosen using (id) order by chosen.effective, chosen.due_at;
+        get diagnostics got = row_count;
+        sent := sent + got;
+        exit when sent >= p_limit;
 
-    return query
-    with candidate as materialized (
-        -- More than asked for, as another dispatcher may be taking the first ones at this moment.
-        select * from due_jobs(types, p_limit * 2 + 32, true)
-    ), chosen as materialized (
-        select q.id, c.effective, c.due_at from candidate c join queue_jobs q on q.id = c.job_id
-        where q.status = 'pending' and q.dispatched_at is null
-        order by c.effective, c.due_at
-        limit p_limit
-        for update of q skip locked
-    ), marked as (
-        update queue_jobs q set dispatched_at = clock_timestamp(), dispatched_by = p_dispatcher
-        from chosen where q.id = chosen.id
-        returning q.id, q.job_type
-    )
-    select m.id, m.job_type::text from marked m join chosen using (id) order by chosen.effective, chosen.due_at;
+        -- Too few, though there are more: locks of others fill the reach. Look behind them.
+        perform from due_jobs(types, reach, true) offset reach - 1;
+        exit when not found;
+        reach := reach * 8;
+    end loop;
 end
 $$;
 
@@ -113,7 +124,7 @@ as $$
             order by q.scheduled_for limit 1
         ) d where l.priority is not null),
         (select min(q.scheduled_for) from queue_jobs q
-         where q.status = 'retrying' and q.job_type = any(p_job_types::queue_type[]))
+         where q.status = 'retrying' and q.job_type = any(p_job_types::queue_type[]) and q.scheduled_for > now())
     )
 $$;
 

@@ -15,41 +15,58 @@ language plpgsql set search_path = public, pg_temp
 as $$
 declare
     types queue_type[];
+    wanted int := least(coalesce(p_batch_size, 5), 1000000);
+    reach int := wanted * 2 + 32; -- more than asked for, as another session may hold the first ones at this moment
+    claimed_so_far int := 0;
+    got int;
 begin
     select coalesce(array_agg(t::queue_type), '{}') into types from unnest(p_job_types) t
     where queue_setting('paused.' || t, 'false') <> 'true';
     perform promote_due_retries(types);
-    if coalesce(p_batch_size, 5) <= 0 then
+    if wanted <= 0 then
         return;
     end if;
+    loop
+        return query
+        with candidate as materialized (
+            select * from due_jobs(types, reach, false)
+        ), chosen as materialized (
+            select q.id, c.effective, c.due_at from candidate c join queue_jobs q on q.id = c.job_id
+            where q.status = 'pending' and q.scheduled_for <= now()
+            order by c.effective, c.due_at
+            limit wanted - claimed_so_far
+            for update of q skip locked
+        ), claimed as (
+            update queue_jobs q
+            set status = 'processing', fencing_token = q.fencing_token + 1, task_id = null,
+                worker = 'sql:' || coalesce(nullif(current_setting('application_name'), ''), session_user)
+            from chosen where q.id = chosen.id
+            returning q.*
+        )
+        select claimed.* from claimed join chosen using (id) order by chosen.effective, chosen.due_at;
+        get diagnostics got = row_count;
+        claimed_so_far := claimed_so_far + got;
+        exit when claimed_so_far >= wanted;
 
-    return query
-    with candidate as materialized (
-        select * from due_jobs(types, coalesce(p_batch_size, 5) * 2 + 32, false)
-    ), chosen as materialized (
-        select q.id, c.effective, c.due_at from candidate c join queue_jobs q on q.id = c.job_id
-        where q.status = 'pending'
-        order by c.effective, c.due_at
-        limit coalesce(p_batch_size, 5)
-        for update of q skip locked
-    ), claimed as (
-        update queue_jobs q
-        set status = 'processing', fencing_token = q.fencing_token + 1, task_id = null,
-            worker = 'sql:' || coalesce(nullif(current_setting('application_name'), ''), session_user)
-        from chosen where q.id = chosen.id
-        returning q.*
-    )
-    select claimed.* from claimed join chosen using (id) order by chosen.effective, chosen.due_at;
+        -- Too few, though there are more: locks of others fill the reach. Look behind them.
+        perform from due_jobs(types, reach, false) offset reach - 1;
+        exit when not found;
+        reach := reach * 8;
+    end loop;
 end
 $$;
 
 -- The outcome of a run. With a token: true when it was written. Without: for the documented callers, whoever holds the job.
+create function current_fencing_token(p_job_id uuid) returns bigint
+language sql volatile set search_path = public, pg_temp
+as $$ select fencing_token from queue_jobs where id = p_job_id and status = 'processing' for update $$;
+
 create function complete_queue_job(p_job_id uuid, p_result jsonb, p_fencing_token bigint) returns boolean
 language plpgsql set search_path = public, pg_temp
 as $$
 begin
     update queue_jobs set status = 'completed', result = p_result, error_message = null
-    where id = p_job_id and status = 'processing' and (p_fencing_token is null or fencing_token = p_fencing_token);
+    where id = p_job_id and status = 'processing' and fencing_token = p_fencing_token;
     return found;
 end
 $$;
@@ -58,7 +75,7 @@ create function complete_queue_job(p_job_id uuid, p_result jsonb default null) r
 language plpgsql set search_path = public, pg_temp
 as $$
 begin
-    if not complete_queue_job(p_job_id, p_result, null::bigint) then
+    if not complete_queue_job(p_job_id, p_result, current_fencing_token(p_job_id)) then
         raise notice 'job % is not processing: nothing changed', p_job_id;
     end if;
 end
@@ -82,7 +99,7 @@ begin
                              then clock_timestamp() + retry_delay(attempts + 1) else scheduled_for end,
         attempts = attempts + 1,
         error_message = p_error_message
-    where id = p_job_id and status = 'processing' and (p_fencing_token is null or fencing_token = p_fencing_token);
+    where id = p_job_id and status = 'processing' and fencing_token = p_fencing_token;
     return found;
 end
 $$;
@@ -91,7 +108,7 @@ create function fail_queue_job(p_job_id uuid, p_error_message text, p_retry bool
 language plpgsql set search_path = public, pg_temp
 as $$
 begin
-    if not fail_queue_job(p_job_id, p_error_message, coalesce(p_retry, false), null::bigint) then
+    if not fail_queue_job(p_job_id, p_error_message, coalesce(p_retry, false), current_fencing_token(p_job_id)) then
         raise notice 'job % is not processing: nothing changed', p_job_id;
     end if;
 end

@@ -12,6 +12,22 @@ alter table row_events enable row level security;
 create policy "Users see own row events" on row_events for select to authenticated using (auth.uid() = user_id);
 create policy "Service role full access" on row_events for all to service_role using (true) with check (true);
 
+-- Of the queue itself, not of any user: no policy for users.
+do $$
+declare
+    internal text;
+begin
+    foreach internal in array array['queue_counts', 'queue_counts_fold', 'queue_settings', 'queue_processes'] loop
+        execute format('alter table %I enable row level security', internal);
+        execute format('create policy "Service role full access" on %I for all to service_role using (true) with check (true)', internal);
+    end loop;
+end
+$$;
+
+-- Supabase grants everything on a new table to everybody; row-level security does not cover TRUNCATE.
+revoke all on queue_jobs, job_events, row_events, queue_counts, queue_counts_fold, queue_settings, queue_processes,
+    queue_jobs_stats from public, anon, authenticated;
+revoke all on sequence change_seq from public, anon, authenticated;
 grant select on queue_jobs, job_events, row_events to authenticated;
 grant select, insert, update, delete on queue_jobs, job_events, row_events, queue_counts, queue_counts_fold, queue_settings,
     queue_processes to service_role;
@@ -32,7 +48,9 @@ begin
             'dispatch_jobs', 'next_due_at', 'undispatch_jobs', 'claim_job', 'claim_pending_jobs', 'complete_queue_job',
             'fail_queue_job', 'retry_delay', 'release_queue_job', 'heartbeat_queue_job', 'report_job_progress',
             'reset_stalled_jobs', 'take_back_stalled_jobs', 'cancel_queue_job', 'cancel_brief_jobs_for_date',
-            'reschedule_queue_job', 'get_queue_stats', 'fold_queue_counts', 'feed_table', 'wake', 'queue_setting', 'effective_priority', 'is_terminal'
+            'reschedule_queue_job', 'get_queue_stats', 'fold_queue_counts', 'feed_table', 'wake', 'queue_setting', 'effective_priority', 'is_terminal',
+            'current_fencing_token', 'guard_queue_job_insert', 'guard_queue_job_update', 'guard_queue_job_delete',
+            'guard_queue_jobs_truncate', 'record_added_jobs', 'record_changed_jobs', 'record_deleted_jobs', 'record_row_changes'
         ])
     loop
         execute format('revoke execute on function %s from public, anon, authenticated', ours);
