@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from app.features.briefs.rules import overlaps
 from app.features.briefs.text import clock, count, escape, excerpt, listing, long_date, named, offset, short_date
 
 MOST_TASKS = 20  # of one bucket of one project
+MOST_EVENTS = 40
 MOST_OVERLAPS = 3
 
 
@@ -26,7 +28,7 @@ def render_brief(brief: Brief, analysis: Analysis | None = None) -> str:
         *_calendar(brief),
         *_analysis(analysis),
         *_projects(brief),
-        _footer(brief.day),
+        _footer(brief),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -135,7 +137,7 @@ def _calendar(brief: Brief) -> Iterable[str]:
         return
     yield "## Calendar"
     if brief.events:
-        yield "\n".join(f"- {_event(event)}" for event in brief.events)
+        yield _some([_event(event) for event in brief.events], MOST_EVENTS)
     clashes = overlaps(brief.events)
     if clashes:
         pairs = [f"{named(a.title)} and {named(b.title)}" for a, b in clashes[:MOST_OVERLAPS]]
@@ -197,11 +199,27 @@ def _projects(brief: Brief) -> Iterable[str]:
         yield f"*{count(brief.missing_projects, 'project')} asked for by id not found among your active projects.*"
 
 
-def _footer(day: Day) -> str:
+def _footer(brief: Brief) -> str:
+    return f"---\n\n*{' '.join(part for part in (_clocks(brief.day), _activity(brief)) if part)}*"
+
+
+def _clocks(day: Day) -> str:
     first, last = day.start.astimezone(day.zone), (day.end - timedelta(seconds=1)).astimezone(day.zone)
+    zone = escape(day.zone.key)
     if day.hours == 24 or first.utcoffset() == last.utcoffset():
-        return f"---\n\n*Times are in {escape(day.zone.key)} ({offset(first)}).*"
+        return f"Times are in {zone} ({offset(first)})."
+    change = f"from {offset(first)} to {offset(last)}"
+    return f"Times are in {zone}. The clocks change today, {change}: the day has {day.hours:g} hours."
+
+
+def _activity(brief: Brief) -> str:
+    person = brief.person
+    name, moment = person.latest_activity, person.latest_activity_at
+    if moment is None or (person.last_visit and person.last_visit > moment):
+        name, moment = "visit", person.last_visit
+    if moment is None:
+        return ""
+    local = moment.astimezone(brief.day.zone)
     return (
-        f"---\n\n*Times are in {escape(day.zone.key)}. The clocks change today, from {offset(first)} to {offset(last)}: "
-        f"the day has {day.hours:g} hours.*"
+        f"Latest activity: {escape(re.sub(r'[_.]+', ' ', name or ''))}, {short_date(local.date())} at {clock(local)}."
     )

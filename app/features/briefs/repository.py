@@ -14,6 +14,7 @@ from app.features.briefs.models import INBOX, Analysis, Brief, BriefData, Day, E
 from app.features.briefs.rules import UPCOMING_DAYS, last_24_hours
 
 NOTES_A_PROJECT = 3
+NOWHERE = UUID(int=0)
 NOTE_LENGTH = 600  # characters fetched of a note or a context
 # A date belongs to the zone it was written in: two zones are at most 26 hours apart.
 ZONES_APART = timedelta(hours=26)
@@ -74,6 +75,7 @@ def fetch(
         "horizon": day.end + timedelta(days=UPCOMING_DAYS) + ZONES_APART,
         "after": after,
         "until": until,
+        "nowhere": NOWHERE,
         "notes": NOTES_A_PROJECT,
         "length": NOTE_LENGTH,
     }
@@ -91,7 +93,8 @@ def fetch(
     return BriefData(projects, inbox, _events(conn, user_id, day), missing)
 
 
-# Projects are compared by their id as text: what a caller sends as an id need not be one.
+# Projects are compared by their id as text: what a caller sends as an id need not be one. What has no project is grouped under
+# `nowhere`, so that each table is read once and joined by equality, however many projects there are.
 _PROJECTS = """
     with place as (
         select id, id::text as key, name, left(coalesce(nullif(btrim(context), ''), description), :length) as context
@@ -100,13 +103,9 @@ _PROJECTS = """
           and (cast(:include as text[]) is null or id::text = any (cast(:include as text[])))
           and id::text <> all (cast(:exclude as text[]))
         union all
-        select null, null, '', null where cast(:include as text[]) is null
-    )
-    select place.key as id, place.name, place.context,
-           coalesce(t.open_tasks, 0) as open_tasks, coalesce(t.rows, '[]') as tasks, coalesce(n.rows, '[]') as notes
-    from place
-    left join lateral (
-        select count(*) filter (where status <> 'done') as open_tasks,
+        select cast(:nowhere as uuid), null, '', null where cast(:include as text[]) is null
+    ), work as (
+        select coalesce(project_id, :nowhere) as place_id, count(*) filter (where status <> 'done') as open_tasks,
                jsonb_agg(jsonb_build_object(
                    'id', id, 'title', title, 'status', status, 'priority', priority, 'all_day', all_day,
                    'start_date', start_date, 'due_date', due_date, 'completed_at', completed_at
@@ -115,17 +114,25 @@ _PROJECTS = """
                    or status = 'done' and completed_at > :after and completed_at <= :until
                ) as rows
         from tasks
-        where user_id = :user_id and deleted_at is null and project_id is not distinct from place.id
-    ) t on true
-    left join lateral (
-        select jsonb_agg(jsonb_build_object('title', title, 'content', content) order by updated_at desc, id) as rows
-        from (
-            select id, title, left(content, :length) as content, updated_at
-            from notes
-            where user_id = :user_id and project_id is not distinct from place.id
-            order by updated_at desc, id limit :notes
-        ) latest
-    ) n on true
+        where user_id = :user_id and deleted_at is null
+        group by 1
+    ), latest_note as (
+        select coalesce(project_id, :nowhere) as place_id, id, title, left(content, :length) as content, updated_at,
+               row_number() over (partition by project_id order by updated_at desc, id) as place
+        from notes
+        where user_id = :user_id
+    ), words as (
+        select place_id,
+               jsonb_agg(jsonb_build_object('title', title, 'content', content) order by updated_at desc, id) as rows
+        from latest_note
+        where place <= :notes
+        group by 1
+    )
+    select place.key as id, place.name, place.context, coalesce(work.open_tasks, 0) as open_tasks,
+           coalesce(work.rows, '[]') as tasks, coalesce(words.rows, '[]') as notes
+    from place
+    left join work on work.place_id = place.id
+    left join words on words.place_id = place.id
     order by place.name, place.key
 """
 
@@ -133,10 +140,10 @@ _PROJECTS = """
 def _events(conn: Connection, user_id: UUID, day: Day) -> tuple[EventData, ...]:
     rows = conn.execute(
         text("""
-            select title, start_time, end_time, all_day, timezone, location, status = 'tentative' as tentative
+            select title, greatest(start_time, '0002-01-01') as start_time, least(end_time, '9998-12-31') as end_time,
+                   all_day, timezone, location, status = 'tentative' as tentative
             from calendar_events
             where user_id = :user_id and status <> 'cancelled' and start_time < :until and end_time >= :since
-              and isfinite(start_time) and isfinite(end_time)
             order by start_time, id
         """),
         {"user_id": user_id, "since": day.start - ZONES_APART, "until": day.end + ZONES_APART},

@@ -225,6 +225,15 @@ def test_the_day_the_clocks_change() -> None:
     assert "*Times are in Europe/Berlin. The clocks change today, from UTC+1 to UTC+2: the day has 23 hours.*" in page
 
 
+def test_the_latest_activity() -> None:
+    someone = replace(ADA, latest_activity="calendar.imported", latest_activity_at=at(24, 18, 2))
+    assert "(UTC+1). Latest activity: calendar imported, Thu 24 Dec at 18:02.*" in render_brief(
+        replace(brief(), person=someone)
+    )
+    back = replace(someone, last_visit=at(25, 0, 5))
+    assert "Latest activity: visit, Fri 25 Dec at 00:05.*" in render_brief(replace(brief(), person=back))
+
+
 def test_long_lists_are_cut_and_counted() -> None:
     many = section("a", "Big", *(task(f"Task {n:03}", due_date=at(25, 12)) for n in range(60)))
     assert many.markdown.count("- Task") == MOST_TASKS
