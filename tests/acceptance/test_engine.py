@@ -178,7 +178,7 @@ def test_paused_and_external_types_wait(database: Database, workers: Workers) ->
     held = add(database)[0]
     assert wait_for(lambda: job(database, held).status == "pending", "it waits")
     with database.engine.begin() as conn:
-        conn.execute(text("update queue_settings set key = 'external.other'"))
+        conn.execute(text("update queue_settings set key = 'external.other' where key = 'paused.other'"))
     with database.engine.begin() as conn:
         claimed = conn.execute(text("select id from claim_pending_jobs(array['other'])")).scalars().all()
     assert claimed == [held]
