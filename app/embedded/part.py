@@ -35,7 +35,7 @@ class Spec:
     ready: Callable[[int, float], bool]
     stop_signals: Sequence[tuple[int, float]] = ((signal.SIGTERM, 10.0),)
     address: str = ""
-    start_seconds: float = 60.0
+    start_seconds: float = 120.0
 
 
 class Part:

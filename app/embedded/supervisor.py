@@ -21,7 +21,8 @@ from app.embedded.processes import StartError
 
 LOOP_SECONDS = 0.1
 DEATHS = 2  # in a row, that end the start
-SILENCE = 5.0  # seconds of stopping after which we say what we wait for
+ONE_REQUEST = 0.5  # seconds within which signals are one request: make, timeout and a terminal may each send theirs
+SILENCE = 3.0  # seconds of stopping after which we say what we wait for
 
 
 class Interrupted(Exception):
@@ -52,8 +53,13 @@ class Supervisor:
     def signals(self):
         """Take SIGINT, SIGTERM and SIGHUP as requests to stop; a second one as one to hurry."""
 
+        last = float("-inf")
+
         def asked(_number, _frame) -> None:
-            self._stops += 1
+            nonlocal last
+            if time.monotonic() - last > ONE_REQUEST:
+                self._stops += 1
+                last = time.monotonic()
 
         before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
@@ -117,7 +123,7 @@ class Supervisor:
             if self._stops > requests:
                 requests = self._stops
                 part.hurry()
-            if not told and time.time() - begun > SILENCE:
+            if not told and part.state != "off" and time.time() - begun > SILENCE:
                 told = True
                 self._output.say(f"waiting for the {part.name} to finish; Ctrl-C again hurries it")
 

@@ -30,14 +30,21 @@ def test_a_thousand_jobs_of_one_statement_complete_once_each(database: Database,
         changes = conn.execute(text('select "from", "to", count(*) from job_events group by 1, 2 order by 3, 1')).all()
         stats = conn.execute(text("select * from queue_jobs_stats")).all()
     assert odd == 0
-    assert sorted(tuple(row) for row in changes if row[0]) == [("pending", "processing", 1000), ("processing", "completed", 1000)]
+    assert sorted(tuple(row) for row in changes if row[0]) == [
+        ("pending", "processing", 1000),
+        ("processing", "completed", 1000),
+    ]
     assert stats == [("other", "completed", 1000)]
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 def test_every_pool_runs_fails_and_retries(database: Database, workers: Workers, pool: str) -> None:
     workers.start("-P", pool, "-c", "2")
-    good, bad, again = add(database, result={"n": 1})[0], add(database, refuse="no such phone")[0], add(database, fail="boom", until=2)[0]
+    good, bad, again = (
+        add(database, result={"n": 1})[0],
+        add(database, refuse="no such phone")[0],
+        add(database, fail="boom", until=2)[0],
+    )
     assert wait_status(database, good).result == {"n": 1}
     refused = wait_status(database, bad)
     assert (refused.status, refused.error_message, refused.attempts) == ("failed", "no such phone", 1)
@@ -70,7 +77,9 @@ def test_bad_metadata_fails_at_once_with_the_field_named(database: Database, wor
     workers.start()
     with database.engine.begin() as conn:
         user = conn.execute(text("insert into users (email) values ('a@example.com') returning id")).scalar_one()
-        bad = conn.execute(text("select add_queue_job(:u, 'generate_daily_brief', '{\"briefDate\": \"2026-13-01\"}')"), {"u": user})
+        bad = conn.execute(
+            text("select add_queue_job(:u, 'generate_daily_brief', '{\"briefDate\": \"2026-13-01\"}')"), {"u": user}
+        )
         stranger = conn.execute(
             text("select add_queue_job(:u, 'send_sms', cast(:m as jsonb))"),
             {"u": user, "m": json.dumps({"userId": str(uuid4()), "phone_number": "+14155552671", "message": "hi"})},
@@ -85,7 +94,9 @@ def test_bad_metadata_fails_at_once_with_the_field_named(database: Database, wor
 def test_progress_is_in_the_row_while_the_job_runs(database: Database, workers: Workers) -> None:
     workers.start()
     running = add(database, progress=True, sleep=60, checkpoints=True)[0]
-    row = wait_for(lambda: (r := job(database, running)).metadata.get("generation_progress") and r, "progress is written")
+    row = wait_for(
+        lambda: (r := job(database, running)).metadata.get("generation_progress") and r, "progress is written"
+    )
     report = row.metadata["generation_progress"]
     assert (report["step"], report["progress"], report["message"]) == ("working", 42, "half way")
     assert row.status == "processing"
@@ -97,7 +108,9 @@ def test_a_job_for_later_waits_for_its_time(database: Database, workers: Workers
         later = conn.execute(
             text("select add_queue_job(null, 'other', '{}', 10, clock_timestamp() + interval '3 s')")
         ).scalar_one()
-        never = conn.execute(text("select add_queue_job(null, 'other', '{}', 1, now() + interval '1 day')")).scalar_one()
+        never = conn.execute(
+            text("select add_queue_job(null, 'other', '{}', 1, now() + interval '1 day')")
+        ).scalar_one()
     row = wait_status(database, later)
     assert row.started_at >= row.scheduled_for
     assert job(database, never).status == "pending"

@@ -42,7 +42,10 @@ def test_a_frozen_worker_that_comes_back_changes_nothing(database: Database, wor
     done = wait_status(database, victim)
     assert done.result["attempt"] == 2
     frozen.signal_all(signal.SIGCONT)
-    wait_for(lambda: "no longer ours" in frozen.log.read_text() or "IGNORED" in frozen.log.read_text() or _idle(frozen), "it ends")
+    wait_for(
+        lambda: "no longer ours" in frozen.log.read_text() or "IGNORED" in frozen.log.read_text() or _idle(frozen),
+        "it ends",
+    )
     # Its next job proves that the worker is through with the old one.
     frozen_next = add(database, 4, result={"after": True})
     for job_id in frozen_next:
@@ -123,7 +126,9 @@ def test_a_message_lost_singly_is_sent_again(database: Database, workers: Worker
     add(database, sleep=2)
     add(database, 40, result={})
     with redis.Redis.from_url(redis_url) as client:
-        wait_for(lambda: client.delete("upkeep") or _states(database).get("completed", 0) > 0, "messages were there to lose")
+        wait_for(
+            lambda: client.delete("upkeep") or _states(database).get("completed", 0) > 0, "messages were there to lose"
+        )
     wait_all(database)
 
 
@@ -134,7 +139,9 @@ def test_several_workers_share_the_work_without_overlap(database: Database, work
     wait_all(database)
     with database.engine.connect() as conn:
         claims = conn.execute(text("select count(*) from job_events where \"to\" = 'processing'")).scalar_one()
-        helpers = conn.execute(text("select count(distinct worker) from job_events where worker is not null")).scalar_one()
+        helpers = conn.execute(
+            text("select count(distinct worker) from job_events where worker is not null")
+        ).scalar_one()
     assert claims == 600
     assert helpers == 3
 
@@ -146,7 +153,9 @@ def test_the_database_away_for_a_moment_costs_no_job(database: Database, workers
     for _ in range(3):
         with database.engine.begin() as conn:
             conn.execute(
-                text("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()")
+                text(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
+                )
             )
         time.sleep(0.5)
     wait_all(database)

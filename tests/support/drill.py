@@ -1,13 +1,13 @@
 """Processors for the tests: an `other` job does what its metadata says. Loaded into real workers through JOB_MODULES.
 
-    {"sleep": 2, "checkpoints": true}   run for 2 s, looking at the lease or not
-    {"fail": "text", "until": 2}        fail in every attempt up to the second
-    {"refuse": "text"}                  fail for good
-    {"kill": "child"}                   end the own process without a word
-    {"ledger": "path"}                  append a line to a file: the effect on the outside
-    {"result": …}                       return that
-    {"odd_result": "nul"}               return what cannot be stored
-    {"busy_db": true}                   write through job.transaction() at the end
+{"sleep": 2, "checkpoints": true}   run for 2 s, looking at the lease or not
+{"fail": "text", "until": 2}        fail in every attempt up to the second
+{"refuse": "text"}                  fail for good
+{"kill": "child"}                   end the own process without a word
+{"ledger": "path"}                  append a line to a file: the effect on the outside
+{"result": …}                       return that
+{"odd_result": "nul"}               return what cannot be stored
+{"busy_db": true}                   write through job.transaction() at the end
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def other(job: RunningJob) -> dict[str, Any] | None:
     if order.get("busy_db"):
         with job.transaction() as conn:
             conn.execute(
-                text("insert into activity_log (activity, details) values ('drill', jsonb_build_object('job', cast(:id as text)))"),
+                text(
+                    "insert into activity_log (activity, details) values ('drill', jsonb_build_object('job', cast(:id as text)))"
+                ),
                 {"id": job.id},
             )
     if kind := order.get("odd_result"):

@@ -37,7 +37,12 @@ class Process:
         self.log = log
         with log.open("ab") as output:
             self._popen = subprocess.Popen(
-                [sys.executable, *arguments], cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env=env,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         self.pid = self._popen.pid
 
@@ -124,7 +129,9 @@ def add(database: Database, times: int = 1, *, priority: int = 10, **order: Any)
     with database.engine.begin() as conn:
         return list(
             conn.execute(
-                text("select add_queue_job(null, 'other', cast(:order as jsonb), :priority) from generate_series(1, :times)"),
+                text(
+                    "select add_queue_job(null, 'other', cast(:order as jsonb), :priority) from generate_series(1, :times)"
+                ),
                 {"order": json.dumps(order), "priority": priority, "times": times},
             ).scalars()
         )
@@ -150,7 +157,9 @@ def wait_status(database: Database, job_id: UUID, *statuses: str, patience: floa
         wait_for(lambda: job(database, job_id).status in wanted, "", patience)
     except AssertionError:
         row = job(database, job_id)
-        raise AssertionError(f"job is {row.status} ({row.error_message}), not {wanted}; {history(database, job_id)}") from None
+        raise AssertionError(
+            f"job is {row.status} ({row.error_message}), not {wanted}; {history(database, job_id)}"
+        ) from None
     return job(database, job_id)
 
 
@@ -159,6 +168,9 @@ def wait_all(database: Database, status: str = "completed", patience: float = PA
 
     def others() -> bool:
         with database.engine.connect() as conn:
-            return conn.execute(text("select count(*) from queue_jobs where status <> :s"), {"s": status}).scalar_one() == 0
+            return (
+                conn.execute(text("select count(*) from queue_jobs where status <> :s"), {"s": status}).scalar_one()
+                == 0
+            )
 
     wait_for(others, f"every job is {status}", patience)
