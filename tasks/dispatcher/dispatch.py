@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import redis
 from kombu.exceptions import OperationalError as BrokerError
@@ -83,19 +84,17 @@ class DispatchLoop(threading.Thread):
             self._look_after_messages()
             self._next_look = time.monotonic() + poll
         room = RUNWAY.room(self._free_slots())
-        if room > 0:
-            sent = self._send(room)
-            if sent == room:
-                return min(poll, self._next_look - time.monotonic()) if room else poll
-        with self._engine.connect() as conn:
+        with self._engine.begin() as conn:
+            # Asked before the dispatch: what becomes due between the two is found by the next cycle at once.
             due = dispatching.seconds_until_due(conn, self._job_types)
+            jobs = dispatching.dispatch(conn, self._job_types, room, self._dispatcher) if room > 0 else []
         self.last_poll = time.time()
+        self._send(jobs)
+        if room > 0 and len(jobs) == room:
+            return poll  # the runway is full: woken when it empties
         return poll if due is None else min(poll, max(due, 0.0) + 0.005)
 
-    def _send(self, room: int) -> int:
-        with self._engine.begin() as conn:
-            jobs = dispatching.dispatch(conn, self._job_types, room, self._dispatcher)
-        self.last_poll = time.time()
+    def _send(self, jobs: list[tuple[UUID, str]]) -> None:
         unsent = list(jobs)
         try:
             while unsent and not self._stopped.is_set():
@@ -112,7 +111,6 @@ class DispatchLoop(threading.Thread):
             if unsent:
                 with self._engine.begin() as conn:
                     dispatching.undispatch(conn, [job_id for job_id, _ in unsent])
-        return len(jobs)
 
     def _look_after_messages(self) -> None:
         """Forget messages that others took; send again what is lost: all of it when Redis is a new one, else one by one."""
