@@ -1,7 +1,7 @@
 """A language model's answer as Markdown that is safe to show.
 
-The answer may have been steered by what strangers wrote into an invitation. So it is read as Markdown and written anew from what is
-wanted: paragraphs, lists, emphasis. A link, an image, HTML, code or a heading leaves nothing but its words.
+The answer may have been steered by what strangers wrote into an invitation. So it is read as Markdown and written anew from
+what is wanted: paragraphs, lists, emphasis. A link, an image, HTML, code or a heading leaves nothing but its words.
 """
 
 from __future__ import annotations

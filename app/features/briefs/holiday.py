@@ -1,4 +1,4 @@
-"""Public holidays of a user's country, from the `holidays` library: moveable ones are its business, not ours (CONTRACT 13)."""
+"""Public holidays of a user's country, from the `holidays` library: moveable ones are its business (CONTRACT 13)."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class BriefData:
 class Placed:
     """A task in its bucket: `date` is the local day it counts for, `at` its local time where it has one.
 
-    `days` counts from the day of the brief: negative is overdue. `planned` means that `start_date` stood in for a due date.
+    `days` counts from the day of the brief: negative is overdue. `planned`: `start_date` stood in for a due date.
     """
 
     task: Task

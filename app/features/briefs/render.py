@@ -1,4 +1,4 @@
-"""A brief as Markdown. Same brief, same text: no clock, no locale. Whatever people wrote goes through `escape` (CONTRACT 8.1)."""
+"""A brief as Markdown. Same brief, same text: no clock, no locale. What people wrote goes through `escape`."""
 
 from __future__ import annotations
 
@@ -177,7 +177,8 @@ def _analysis(analysis: Analysis | None) -> Iterable[str]:
         yield analysis.text
         yield f"*Written by {escape(analysis.model)} from the rest of this brief. It can be wrong.*"
     else:
-        yield f"*This brief has no AI analysis: {escape(analysis.reason, 600)}. All else on this page is made without it.*"
+        reason = escape(analysis.reason, 600)
+        yield f"*This brief has no AI analysis: {reason}. All else on this page is made without it.*"
 
 
 def _projects(brief: Brief) -> Iterable[str]:

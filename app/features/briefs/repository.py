@@ -263,16 +263,29 @@ def write_email(
     )
 
 
-def mark_failed(conn: Connection, user_id: UUID, brief_date: date, timezone: str, job_id: UUID, error: str) -> None:
+def mark_failed(
+    conn: Connection, user_id: UUID, brief_date: date, timezone: str | None, job_id: UUID, error: str
+) -> None:
     """The day's brief failed. A finished one stays untouched, and so does one that another job is making now."""
     conn.execute(
         text("""
             insert into daily_briefs as b (user_id, brief_date, timezone, queue_job_id, generation_status, generation_error)
-            values (:user_id, :brief_date, :timezone, :job_id, 'failed', :error)
+            select id, :brief_date, coalesce(:timezone, timezone), :job_id, 'failed', :error from users where id = :user_id
             on conflict (user_id, brief_date) do update
             set generation_status = 'failed', generation_error = excluded.generation_error, queue_job_id = excluded.queue_job_id
             where b.generation_status <> 'completed'
               and (b.generation_status <> 'processing' or b.queue_job_id is not distinct from excluded.queue_job_id)
         """),
         {"user_id": user_id, "brief_date": brief_date, "timezone": timezone, "job_id": job_id, "error": error},
+    )
+
+
+def mark_cancelled(conn: Connection, user_id: UUID, job_id: UUID) -> None:
+    """The brief that this job was making will not come."""
+    conn.execute(
+        text("""
+            update daily_briefs set generation_status = 'failed', generation_error = 'cancelled'
+            where user_id = :user_id and queue_job_id = :job_id and generation_status = 'processing'
+        """),
+        {"user_id": user_id, "job_id": job_id},
     )

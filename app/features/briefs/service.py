@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.features.briefs import prompts, repository, rules
 from app.features.briefs.answer import clean_answer
@@ -23,8 +23,9 @@ from app.features.briefs.text import long_date
 from app.ports.clock import Clock
 from app.ports.llm import LLM, LLMUnavailable
 from app.queue.adding import add_job
-from app.queue.errors import PermanentError
+from app.queue.errors import LeaseLost, PermanentError
 from app.queue.models import DailyBriefMetadata, DailyBriefResult
+from app.queue.reads import find_job
 from app.queue.running import RunningJob
 from app.realtime.events import emit
 
@@ -61,6 +62,13 @@ class BriefService:
         database raises as it comes. Nothing the language model does is an error. A job whose brief is saved already
         answers with it and does nothing again.
         """
+        try:
+            return self._generate(job)
+        except LeaseLost:
+            self._leave(job)
+            raise
+
+    def _generate(self, job: RunningJob) -> DailyBriefResult:
         metadata: DailyBriefMetadata = job.metadata
         started = self._clock.now()
         steps = Steps(job, every=self._tick_seconds)
@@ -100,11 +108,24 @@ class BriefService:
         day = _iso_date(given)
         if day is not None:
             timezone = metadata.get("timezone")
-            known = timezone if isinstance(timezone, str) and rules.find_zone(timezone) else "UTC"
+            known = timezone if isinstance(timezone, str) and rules.find_zone(timezone) else None
             repository.mark_failed(conn, user_id, day, known, job_id, error)
         if final:
             payload = {"error": error, "briefDate": day.isoformat() if day else str(given or "")[:40]}
             emit(conn, user_id, "brief_failed", payload, key=f"brief_failed:{job_id}")
+
+    def _leave(self, job: RunningJob) -> None:
+        """Take down the sign "is being made" of a cancelled job: nobody else will. A job that runs elsewhere keeps it.
+
+        No lease is needed for this: a cancelled job stays cancelled, and only a row that names the job is touched.
+        """
+        try:
+            with self._engine.begin() as conn:
+                row = find_job(conn, str(job.id))
+                if row is not None and row.status == "cancelled":
+                    repository.mark_cancelled(conn, job.user_id, job.id)
+        except SQLAlchemyError:
+            log.warning("brief.cancelled_not_marked job_id=%s", job.id, exc_info=True)
 
     def _who_and_when(self, job: RunningJob, metadata: DailyBriefMetadata) -> tuple[Person, ZoneInfo, Day]:
         """The user, the zone their date-only tasks live in, and the day of the brief in the zone asked for, else theirs."""

@@ -120,7 +120,7 @@ class TestFailure:
 
     def test_odd_words_and_zones_are_survived(self, world: World) -> None:
         self.fail(world, final=True, error="nul \x00 and " + "long " * 1000, timezone="Mars/Olympus")
-        assert world.brief()["timezone"] == "UTC"
+        assert world.brief()["timezone"] == "Europe/Berlin"
         assert len(world.brief()["generation_error"]) == 2000
 
     def test_a_job_without_a_user_tells_nobody(self, world: World) -> None:
@@ -165,8 +165,26 @@ class TestLostJobs:
         busy.model.says = cancel
         with pytest.raises(LeaseLost):
             busy.service().generate(busy.claimed(job_id))
-        assert busy.brief()["summary_content"] is None
+        brief = busy.brief()
+        assert (brief["generation_status"], brief["generation_error"], brief["summary_content"]) == (
+            "failed",
+            "cancelled",
+            None,
+        )
         assert busy.events() == []
+
+    def test_cancelling_a_regeneration_leaves_the_finished_brief(self, busy: World) -> None:
+        busy.complete(busy.run())
+        before, job_id = busy.brief(), busy.job()
+
+        def cancel() -> str:
+            with busy.engine.begin() as conn:
+                cancel_job(conn, job_id)
+            return "too late"
+
+        with pytest.raises(LeaseLost):
+            busy.service(llm=Model(says=cancel)).generate(busy.claimed(job_id))
+        assert busy.brief() == before
 
     def test_cancelling_is_noticed_while_the_model_thinks(self, busy: World) -> None:
         job_id = busy.job()
@@ -188,6 +206,20 @@ class TestLostJobs:
             busy.service(llm=Model(says=think), tick_seconds=0.02).generate(busy.claimed(job_id))
         canceller.join()
         release.set()
+
+    def test_a_run_that_was_taken_back_leaves_the_sign_of_the_next(self, busy: World) -> None:
+        job_id = busy.job()
+
+        def take_back() -> str:
+            with busy.engine.begin() as conn:
+                claims.release(conn, busy.held, "stalled")
+            return "too late"
+
+        with pytest.raises(LeaseLost):
+            busy.service(llm=Model(says=take_back)).generate(busy.claimed(job_id))
+        assert busy.brief()["generation_status"] == "processing"
+        busy.service().generate(busy.claimed(job_id))
+        assert busy.brief()["generation_status"] == "completed"
 
     def test_a_run_that_was_taken_back_cannot_write_over_the_new_one(self, busy: World) -> None:
         job_id = busy.job()
