@@ -28,7 +28,7 @@ def render_brief(brief: Brief, analysis: Analysis | None = None) -> str:
         *_calendar(brief),
         *_analysis(analysis),
         *_projects(brief),
-        _footer(brief),
+        _footer(brief, analysis),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -170,15 +170,11 @@ def _holidays(brief: Brief) -> str:
 
 
 def _analysis(analysis: Analysis | None) -> Iterable[str]:
-    if analysis is None:
+    if analysis is None or not analysis.text:
         return
     yield "## AI analysis"
-    if analysis.text:
-        yield analysis.text
-        yield f"*Written by {escape(analysis.model)} from the rest of this brief. It can be wrong.*"
-    else:
-        reason = escape(analysis.reason, 600)
-        yield f"*This brief has no AI analysis: {reason}. All else on this page is made without it.*"
+    yield analysis.text
+    yield f"*Written by {escape(analysis.model)} from the rest of this brief. It can be wrong.*"
 
 
 def _projects(brief: Brief) -> Iterable[str]:
@@ -200,8 +196,11 @@ def _projects(brief: Brief) -> Iterable[str]:
         yield f"*{count(brief.missing_projects, 'project')} asked for by id not found among your active projects.*"
 
 
-def _footer(brief: Brief) -> str:
-    return f"---\n\n*{' '.join(part for part in (_clocks(brief.day), _activity(brief)) if part)}*"
+def _footer(brief: Brief, analysis: Analysis | None) -> str:
+    lines = [" ".join(part for part in (_clocks(brief.day), _activity(brief)) if part)]
+    if analysis is not None and not analysis.text:
+        lines.append(f"This brief has no AI analysis: {escape(analysis.reason, 600)}. All else is complete without it.")
+    return "---\n\n" + "\n\n".join(f"*{line}*" for line in lines)
 
 
 def _clocks(day: Day) -> str:

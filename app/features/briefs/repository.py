@@ -97,7 +97,7 @@ def fetch(
 # `nowhere`, so that each table is read once and joined by equality, however many projects there are.
 _PROJECTS = """
     with place as (
-        select id, id::text as key, name, left(coalesce(nullif(btrim(context), ''), description), :length) as context
+        select id, id::text as key, name, left(concat_ws(E'\n', description, context), :length) as context
         from projects
         where user_id = :user_id and status = 'active'
           and (cast(:include as text[]) is null or id::text = any (cast(:include as text[])))

@@ -88,7 +88,8 @@ def _calendar(brief: Brief) -> str:
     if not timed:
         return f"{said}."
     first = timed[0]
-    lead = ":" if len(brief.events) == 1 else ", the first at a set time is"
+    all_timed = len(timed) == len(brief.events)
+    lead = ":" if len(brief.events) == 1 else ", the first is" if all_timed else ", the first with a time today is"
     return f"{said}{lead} {named(first.title, 80)} at {clock(first.start)}."
 
 

@@ -23,6 +23,7 @@ _ENTITY = re.compile(r"&(?=#?\w+;)")
 _SPECIAL = re.compile(r"([\\`*\[\]~]|(?<![^\W_])_|_(?![^\W_]))")
 _LEADING = re.compile(r"^([#+\-=:>]|\d{1,9}(?=[.)]))")
 _HEADING_MARK = re.compile(r"^\s*#{1,6}\s+")
+_EMPHASIS = re.compile(r"(?<!\w)(\*{1,2}|_{1,2}|`)(?=\S)([^*_`\n]*[^*_`\s])\1(?!\w)")
 _LINE_MARK = re.compile(r"^\s*(?:[-*+]\s+(?:\[[ xX]\]\s+)?|\d{1,9}[.)]\s+|>\s*)+")
 
 
@@ -45,9 +46,10 @@ def named(text: str | None, limit: int = TITLE_LENGTH) -> str:
 
 
 def excerpt(text: str | None, limit: int = EXCERPT_LENGTH) -> str:
-    """The beginning of a longer text as one escaped line: list and heading marks go, and lines become clauses."""
+    """The beginning of a longer text as one escaped line: its own marks go, and lines become clauses."""
     said = glue = ""
-    for line in (text or "").splitlines():
+    text = _EMPHASIS.sub(r"\2", text or "")
+    for line in text.splitlines():
         heading = _HEADING_MARK.match(line)
         words = _LINE_MARK.sub("", line[heading.end() if heading else 0 :]).strip()
         if words and len(said) <= limit:

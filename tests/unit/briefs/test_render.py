@@ -75,7 +75,7 @@ Hello Ada, here is your day.
 ## In short
 
 **2 tasks are overdue** and **3 are due today**, in Website relaunch, Tax return and Inbox. 2 more follow in the next 7 days, \
-the first tomorrow. You finished 1 task in the last 24 hours. The calendar has 5 events, the first at a set time is Stand-up at 09:30.
+the first tomorrow. You finished 1 task in the last 24 hours. The calendar has 5 events, the first with a time today is Stand-up at 09:30.
 
 ⚠️ Could not be prepared: Broken. See below.
 
@@ -172,10 +172,7 @@ def test_the_model_reads_the_page_without_the_part_it_writes() -> None:
 
 def test_without_an_analysis_the_page_says_so_and_why() -> None:
     page = render_brief(FULL, Analysis(reason="no language model is configured"))
-    assert (
-        "*This brief has no AI analysis: no language model is configured. All else on this page is made without it.*"
-        in page
-    )
+    assert "*This brief has no AI analysis: no language model is configured. All else is complete without it.*" in page
 
 
 def test_an_empty_page_helps() -> None:
@@ -265,9 +262,8 @@ def test_hostile_words_everywhere_leave_no_markup() -> None:
     html = MarkdownIt("commonmark").render(page)
     assert "<script" not in html and "<img" not in html and "<a " not in html and "<code" not in html
     headings = [token for token in MarkdownIt("commonmark").parse(page) if token.type == "heading_open"]
-    assert (
-        len(headings) == 9
-    )  # the page's own: day, summary, priorities, calendar, analysis, projects, two projects, quiet
+    # The page's own: day, summary, priorities, calendar, projects, two projects, quiet.
+    assert len(headings) == 8
 
 
 def test_the_same_brief_is_the_same_page() -> None:

@@ -77,7 +77,8 @@ def test_a_title_is_never_empty(title: str | None) -> None:
 
 def test_an_excerpt_is_one_line_of_plain_words() -> None:
     note = "# Decisions\n\n- blue, not green\n- [x] domain moved.\n1. call *Anna*\n> she said so"
-    assert excerpt(note) == "Decisions: blue, not green; domain moved. call \\*Anna\\*; she said so"
+    assert excerpt(note) == "Decisions: blue, not green; domain moved. call Anna; she said so"
+    assert excerpt("**bold** and `code`, 2 * 3 * 4, snake_case_name") == "bold and code, 2 \\* 3 \\* 4, snake_case_name"
     assert excerpt("word " * 100, 20) == "word word word word…"
     assert excerpt(None) == excerpt("\n # \n") == ""
 
