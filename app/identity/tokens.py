@@ -1,0 +1,70 @@
+"""From what a caller sends to who it is: the service key or a user's token (CONTRACT 10)."""
+
+from __future__ import annotations
+
+import hmac
+
+import jwt
+from pydantic import SecretStr
+
+from app.identity.caller import ANONYMOUS_CALLER, OPEN_CALLER, SERVICE_CALLER, Caller, CallerKind
+from app.identity.users import parse_user_id
+from app.settings import Settings
+
+LEEWAY = 30  # seconds a token's clock may differ from ours
+
+
+class NotAuthenticated(Exception):
+    """A token was sent and is not good. The message is for the caller and holds nothing of the token."""
+
+
+def identify(settings: Settings, token: str | None) -> Caller:
+    """The caller behind `token`; without one a stranger. In AUTH_MODE=open everybody is `OPEN_CALLER`.
+
+    Raises NotAuthenticated when the token is neither the service key nor a valid token of a user.
+    """
+    if settings.auth_mode == "open":
+        return OPEN_CALLER
+    if not token:
+        return ANONYMOUS_CALLER
+    if _is_secret(token, settings.service_key):
+        return SERVICE_CALLER
+    return Caller(CallerKind.USER, _subject(settings, token))
+
+
+def bearer_token(authorization: str | None) -> str | None:
+    """The token of an `Authorization: Bearer …` header. Raises NotAuthenticated for another scheme."""
+    if not authorization:
+        return None
+    scheme, _, token = authorization.strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise NotAuthenticated("Authorization must be: Bearer <token>")
+    return token.strip()
+
+
+def _is_secret(given: str, secret: SecretStr | None) -> bool:
+    if secret is None or not secret.get_secret_value():
+        return False
+    return hmac.compare_digest(given.encode("utf-8", "replace"), secret.get_secret_value().encode())
+
+
+def _subject(settings: Settings, token: str):
+    if settings.jwt_secret is None:
+        raise NotAuthenticated("No such key")
+    try:
+        claims = jwt.decode(
+            token,
+            settings.jwt_secret.get_secret_value(),
+            algorithms=["HS256"],
+            audience=settings.jwt_audience,
+            leeway=LEEWAY,
+            options={"require": ["exp", "sub"]},
+        )
+    except jwt.ExpiredSignatureError:
+        raise NotAuthenticated("The token has expired") from None
+    except jwt.PyJWTError:
+        raise NotAuthenticated("The token is not valid") from None
+    user_id = parse_user_id(str(claims["sub"]))
+    if user_id is None:
+        raise NotAuthenticated("The token names no user")
+    return user_id
