@@ -1,0 +1,197 @@
+"""Reading what was committed, in an order that nothing can slip into any more.
+
+Sequence numbers commit out of order, so a reader that trusts them skips changes. Here a change is read only when its transaction
+is older than every transaction still running (`pg_snapshot_xmin`), and the order is (xid, id): once read, a place is final.
+Changes and the rows they are about are read in one snapshot, so a row is never newer than the last change seen of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, Row, text
+
+REPLAYED_FOR = timedelta(hours=24)  # how far back a cursor may lie; upkeep keeps changes longer than that
+MOST_BEHIND = 200_000  # changes of all users a replay looks through at most
+PAGE = 1000  # changes read at once
+
+Tables = dict[str, Callable[[Connection, Sequence[UUID]], dict[UUID, dict[str, Any]]]]
+"""How to load the current rows of a table by id: documented columns only, as JSON."""
+
+
+class Position(NamedTuple):
+    """A place in the order of committed changes."""
+
+    xid: int
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A position, how many changes there had been and when it was passed: what browsers get as an opaque string."""
+
+    position: Position
+    number: int
+    at: datetime
+
+    def __str__(self) -> str:
+        return f"{self.position.xid}.{self.position.id}.{self.number}.{int(self.at.timestamp())}"
+
+    def is_too_far_behind(self, now: Cursor) -> bool:
+        """Whether what lies between may not be kept any more, or is so much that loading afresh is cheaper. True as well for
+        a cursor from the future, which another database gave out."""
+        return (
+            self.position > now.position or now.number - self.number > MOST_BEHIND or now.at - self.at > REPLAYED_FOR
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing to tell a user's browsers. The payload carries its cursor."""
+
+    position: Position
+    user_id: UUID
+    name: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one look found. `reached`: everything up to here was read. `more`: there is another page.
+    `held_back`: changes are committed that wait for an older transaction to end."""
+
+    events: list[Event]
+    reached: Cursor
+    more: bool
+    held_back: bool
+
+
+def read_cursor(value: Any) -> Cursor | None:
+    """The cursor in a string that we gave out; None for anything else."""
+    parts = value.split(".") if isinstance(value, str) and len(value) < 80 else ()
+    if len(parts) != 4 or not all(part.isascii() and part.isdigit() for part in parts):
+        return None
+    xid, place, number, at = (int(part) for part in parts)
+    if max(xid, place, number) >= 2**63 or at >= 2**33:
+        return None
+    return Cursor(Position(xid, place), number, datetime.fromtimestamp(at, UTC))
+
+
+def horizon(engine: Engine) -> Cursor:
+    """The place before which everything is final, now. Raises sqlalchemy.exc.OperationalError when the database is away."""
+    with engine.connect() as conn:
+        return _horizon(conn)
+
+
+def read_changes(
+    engine: Engine, tables: Tables, users: Collection[UUID], after: Position, upto: Position | None = None
+) -> Batch:
+    """The users' events after `after` and, where given, not after `upto`, in order.
+
+    Of several changes of one row the latest alone is told; the end of a job and named events always are.
+    """
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
+        now = _horizon(conn)
+        values = {"xid": str(after.xid), "id": after.id, "users": list(users), "limit": PAGE}
+        visible = conn.execute(_READ, values).all()
+        final = [change for change in visible if int(change.xid) < now.position.xid]
+        told = [change for change in final if upto is None or _position(change) <= upto]
+        rows = _load(conn, tables, told)
+    events = [event for change in told if (event := _event(change, rows)) is not None]
+    more = len(final) == PAGE and len(told) == PAGE
+    reached = _cursor(final[-1]) if more else now
+    if upto is not None and reached.position > upto:
+        reached = Cursor(upto, now.number, now.at)
+    return Batch(events, reached, more, held_back=len(final) < len(visible))
+
+
+def _horizon(conn: Connection) -> Cursor:
+    row = conn.execute(_NOW).one()
+    return Cursor(Position(int(row.xid), 0), row.number, row.at)
+
+
+_NOW = text(
+    "select pg_snapshot_xmin(pg_current_snapshot())::text as xid, last_value as number, clock_timestamp() as at from change_seq"
+)
+
+
+# `superseded`: a later change of the same row is visible, with which the row that is loaded agrees.
+_READ = text(
+    """
+    with visible as (
+        select xid, id, user_id, 'queue_jobs' as table_name, job_id as row_id,
+               case when "from" is null then 'INSERT' when "to" is null then 'DELETE' else 'UPDATE' end as op,
+               null::text as event, null::jsonb as payload, "from"::text as before, "to"::text as after, at
+        from job_events
+        where (xid, id) > (cast(cast(:xid as text) as xid8), cast(:id as bigint)) and user_id = any(:users)
+        union all
+        select xid, id, user_id, table_name, row_id, op, event, payload, null, null, at
+        from row_events
+        where (xid, id) > (cast(cast(:xid as text) as xid8), cast(:id as bigint)) and user_id = any(:users)
+    )
+    select xid::text as xid, id, user_id, table_name, row_id, op, event, payload, before, after, at,
+           event is null and lead(id) over (partition by table_name, row_id order by visible.xid, id) is not null as superseded
+    from visible
+    order by visible.xid, id
+    limit :limit
+    """
+)
+
+ENDED = ("completed", "failed", "cancelled")
+
+
+def _position(change: Row) -> Position:
+    return Position(int(change.xid), change.id)
+
+
+def _cursor(change: Row) -> Cursor:
+    return Cursor(_position(change), change.id, change.at)
+
+
+def _load(conn: Connection, tables: Tables, changes: list[Row]) -> dict[tuple[str, UUID], dict[str, Any]]:
+    wanted: dict[str, set[UUID]] = {}
+    for change in changes:
+        if change.event is None and change.op != "DELETE" and change.table_name in tables:
+            wanted.setdefault(change.table_name, set()).add(change.row_id)
+    return {
+        (table, row_id): row for table, ids in wanted.items() for row_id, row in tables[table](conn, list(ids)).items()
+    }
+
+
+def _event(change: Row, rows: dict[tuple[str, UUID], dict[str, Any]]) -> Event | None:
+    position = _position(change)
+    cursor = str(_cursor(change))
+    if change.event is not None:
+        return Event(position, change.user_id, change.event, {**change.payload, "cursor": cursor})
+
+    row_id = str(change.row_id)
+    old: dict[str, Any] = {} if change.op == "INSERT" else {"id": row_id}
+    if change.before is not None:
+        old["status"] = change.before
+    new: dict[str, Any] = {}
+    if change.op != "DELETE":
+        row = rows.get((change.table_name, change.row_id))
+        if not _is_told(change, row):
+            return None
+        new = row or {"id": row_id, "user_id": str(change.user_id), "status": change.after}
+        if new["user_id"] != str(change.user_id):  # the row has another owner by now
+            return None
+    payload = {
+        "eventType": change.op, "schema": "public", "table": change.table_name, "new": new, "old": old, "cursor": cursor,
+    }  # fmt: skip
+    return Event(position, change.user_id, "postgres_changes", payload)
+
+
+def _is_told(change: Row, row: dict[str, Any] | None) -> bool:
+    if change.after in ENDED:
+        return True
+    if row is None:  # gone by now: that change comes later
+        return False
+    if change.superseded:
+        # A row that appeared is told of as it is now, unless it has ended: then its end alone is.
+        return change.op == "INSERT" and row.get("status", row.get("generation_status")) not in ENDED
+    return True

@@ -1,0 +1,199 @@
+"""Socket.IO: who may connect, its two rooms, subscribe and resume (CONTRACT 6)."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import structlog
+from flask import Flask, request
+from flask_socketio import ConnectionRefusedError, SocketIO
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.identity.caller import CallerKind
+from app.identity.tokens import NotAuthenticated, identify
+from app.identity.users import find_user, parse_user_id
+from app.realtime.changes import Cursor, Event, read_cursor
+from app.realtime.feed import Feed, TooOld
+from app.settings import Settings
+
+log = structlog.get_logger("realtime")
+
+NAMESPACE = "/"
+JOIN_TIMEOUT = 10  # seconds a subscribe waits for the replay before it
+CONNECT_LOOK = 0.002  # seconds between looks whether the browser has been told that it is connected
+
+
+def rooms_of(user_id: UUID) -> tuple[str, str]:
+    """The rooms, which are the channels too, of a user."""
+    return f"user:{user_id}", f"user-brief-notifications:{user_id}"
+
+
+class Session:
+    """One connected browser; a Listener of the feed."""
+
+    def __init__(self, realtime: Realtime, sid: str, user_id: UUID):
+        self.user_id, self.sid, self._realtime = user_id, sid, realtime
+        self.ready = realtime.socketio.server.eio.create_event()
+        self.since: Cursor | None = None  # it has been told everything after this
+        self.gone = False
+
+    def tell(self, event: Event) -> None:
+        """Send to this browser alone."""
+        self._realtime.socketio.server.emit(event.name, event.payload, to=self.sid, namespace=NAMESPACE)
+
+    def joined(self) -> bool:
+        if self.gone:
+            return False
+        for room in rooms_of(self.user_id):
+            self._realtime.socketio.server.enter_room(self.sid, room, namespace=NAMESPACE)
+        return True
+
+
+class Realtime:
+    """The Socket.IO side of an app."""
+
+    def __init__(self, socketio: SocketIO, engine: Engine, settings: Settings, feed: Feed):
+        self.socketio, self._engine, self._settings, self._feed = socketio, engine, settings, feed
+        self._sessions: dict[str, Session] = {}
+        feed.bind(self._deliver, socketio.start_background_task)
+        socketio.on_event("connect", self._on_connect)
+        socketio.on_event("disconnect", self._on_disconnect)
+        socketio.on_event("subscribe", self._on_subscribe)
+        socketio.on_event("resume", self._on_resume)
+
+    def disconnect_all(self) -> None:
+        """Tell every browser to come back later, as the process is about to stop."""
+        for sid in list(self._sessions):
+            self.socketio.server.disconnect(sid, namespace=NAMESPACE)
+
+    def _deliver(self, event: Event) -> None:
+        # Every browser of the user is in both rooms: sending to one of them reaches each once.
+        self.socketio.server.emit(event.name, event.payload, to=rooms_of(event.user_id)[0], namespace=NAMESPACE)
+
+    def _on_connect(self, auth: Any = None) -> None:
+        session = Session(self, request.sid, self._authenticate(auth if isinstance(auth, dict) else {}))
+        self._sessions[session.sid] = session
+        cursor = auth.get("cursor")
+        self.socketio.start_background_task(self._join, session, cursor)
+
+    def _authenticate(self, auth: dict) -> UUID:
+        """The user whose events the browser may hear. Raises ConnectionRefusedError saying why not."""
+        token, named = auth.get("token"), auth.get("userId")
+        try:
+            caller = identify(self._settings, token if isinstance(token, str) else None)
+        except NotAuthenticated as error:
+            raise ConnectionRefusedError(str(error)) from None
+        if not caller.is_known:
+            raise ConnectionRefusedError("auth.token is required")
+        user_id = caller.user_id
+        if caller.kind is not CallerKind.USER:
+            if not isinstance(named, str):
+                raise ConnectionRefusedError("auth.userId is required")
+            user_id = parse_user_id(named)
+        try:
+            with self._engine.connect() as conn:
+                user = find_user(conn, user_id) if user_id is not None else None
+        except SQLAlchemyError:
+            raise ConnectionRefusedError("The database is away, try again") from None
+        if user is None:
+            raise ConnectionRefusedError("User not found")
+        return user.id
+
+    def _join(self, session: Session, cursor: Any) -> None:
+        """Replay and join, once the browser knows that it is connected: events before that it might drop."""
+        server = self.socketio.server
+        for _ in range(int(JOIN_TIMEOUT / CONNECT_LOOK)):
+            if session.gone or server.manager.is_connected(session.sid, NAMESPACE):
+                break
+            self.socketio.sleep(CONNECT_LOOK)
+        try:
+            self._start(session, cursor)
+        except SQLAlchemyError as error:
+            log.warning("a browser could not join", error=type(error).__name__)
+            server.disconnect(session.sid, namespace=NAMESPACE)  # it comes back, with its cursor
+        session.ready.set()
+
+    def _start(self, session: Session, cursor: Any) -> None:
+        since = read_cursor(cursor)
+        try:
+            if cursor is not None and since is None:
+                raise TooOld
+            joined_at, _ = self._feed.join(session, since)
+        except TooOld:
+            since = None
+            joined_at, _ = self._feed.join(session, None)
+            self._tell_to_reload(session, joined_at)
+        session.since = since or joined_at
+
+    def _tell_to_reload(self, session: Session, cursor: Cursor) -> None:
+        payload = {"reason": "the cursor is too old", "cursor": str(cursor)}
+        self.socketio.server.emit("reload", payload, to=session.sid, namespace=NAMESPACE)
+
+    def _on_disconnect(self, *_: Any) -> None:
+        session = self._sessions.pop(request.sid, None)
+        if session is not None:
+            session.gone = True
+            self._feed.leave(session)
+            session.ready.set()
+
+    def _on_subscribe(self, *args: Any) -> dict[str, Any]:
+        session = self._sessions.get(request.sid)
+        channel = _named(args, "channel")
+        if session is None or channel not in rooms_of(session.user_id):
+            return {"status": "CHANNEL_ERROR", "error": "This channel is not yours"}
+        if not session.ready.wait(JOIN_TIMEOUT) or session.since is None:
+            return {"status": "CHANNEL_ERROR", "error": "Try again"}
+        return {"status": "SUBSCRIBED", "channel": channel, "cursor": str(session.since)}
+
+    def _on_resume(self, *args: Any) -> dict[str, Any]:
+        """Tell what lies between the cursor and what the browser was told since it connected; live events wait meanwhile."""
+        session = self._sessions.get(request.sid)
+        cursor = read_cursor(_named(args, "cursor"))
+        if session is None or not session.ready.wait(JOIN_TIMEOUT) or session.since is None:
+            return {"status": "ERROR", "replayed": 0, "error": "Try again"}
+        session.ready.clear()
+        paused_at = self._feed.leave(session)
+        missed = 0
+        try:
+            if cursor is None:
+                raise TooOld
+            missed = self._feed.replay(session, cursor, session.since.position)
+            session.since = min(cursor, session.since, key=lambda one: one.position)
+            return {"status": "RESUMED", "replayed": missed}
+        except TooOld:
+            self._tell_to_reload(session, paused_at or session.since)
+            return {"status": "RELOAD", "replayed": 0}
+        except SQLAlchemyError:
+            return {"status": "ERROR", "replayed": missed, "error": "The database is away, try again"}
+        finally:
+            self._rejoin(session, paused_at)
+
+    def _rejoin(self, session: Session, since: Cursor | None) -> None:
+        try:
+            self._feed.join(session, since)
+        except (SQLAlchemyError, TooOld):
+            self.socketio.server.disconnect(session.sid, namespace=NAMESPACE)
+        session.ready.set()
+
+
+def _named(args: tuple[Any, ...], key: str) -> Any:
+    """`{key: value}` or the bare value, as the first argument of an event."""
+    first = args[0] if args else None
+    return first.get(key) if isinstance(first, dict) else first
+
+
+def attach_realtime(app: Flask, engine: Engine, settings: Settings, feed: Feed) -> Realtime:
+    """Put Socket.IO in front of `app`. Origins are the business of the gate before it."""
+    socketio = SocketIO(
+        app,
+        async_mode="gevent",
+        cors_allowed_origins=[],
+        manage_session=False,
+        max_http_buffer_size=100_000,
+        ping_interval=20,
+        ping_timeout=20,
+    )
+    app.extensions["buildos.realtime"] = realtime = Realtime(socketio, engine, settings, feed)
+    return realtime
