@@ -1,0 +1,65 @@
+"""The Flask application: blueprints, errors, the gate for origins, Socket.IO."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, request
+from flask.json.provider import DefaultJSONProvider
+
+from app.features.briefs.reads import briefs_by_id
+from app.queue.reads import find_jobs
+from app.realtime.feed import Feed
+from app.realtime.server import attach_realtime
+from app.web import health, jobs, pages, queue, users
+from app.web.cors import OriginGate
+from app.web.endpoint import MAX_BODY
+from app.web.errors import ApiError, register_errors
+
+log = structlog.get_logger("http")
+
+
+class _Json(DefaultJSONProvider):
+    sort_keys = False
+    ensure_ascii = False
+
+
+def create_app(services: Any) -> Flask:
+    """The API on `services` (engine, clock, settings). Nothing connects before the first request."""
+    app = Flask("app.web")
+    app.json = _Json(app)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY + 1  # a body of unknown length is cut here, and then too long
+    app.extensions["buildos"] = services
+    app.extensions["buildos.pulse"] = health.Pulse(services.settings.redis_url)
+    for module in (health, queue, jobs, users, pages):
+        app.register_blueprint(module.blueprint)
+    register_errors(app)
+    app.before_request(_begin)
+    app.after_request(_log)
+    feed = Feed(services.engine, services.settings.listen_url, TABLES)
+    attach_realtime(app, services.engine, services.settings, feed)
+    # Outermost, so that it stands before Socket.IO as well.
+    app.wsgi_app = OriginGate(app.wsgi_app, services.settings)
+    return app
+
+
+# How the feed reads the current rows of a table: documented columns only, by id.
+TABLES = {
+    "queue_jobs": lambda conn, ids: {job_id: job.as_api() for job_id, job in find_jobs(conn, ids).items()},
+    "daily_briefs": briefs_by_id,
+}
+
+
+def _begin() -> None:
+    g.began = time.perf_counter()
+    if (request.content_length or 0) > MAX_BODY:
+        raise ApiError(413, "The body is larger than 1 MB")
+
+
+def _log(response: Response) -> Response:
+    took = (time.perf_counter() - g.get("began", time.perf_counter())) * 1000
+    write = log.warning if response.status_code >= 500 else log.info
+    write(f"{request.method} {request.path[:200]}", status=response.status_code, ms=round(took, 1))
+    return response

@@ -1,0 +1,149 @@
+"""One decorator for every endpoint: who may call, what comes in, what goes out, which errors. OpenAPI reads the same lines."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, current_app, g, jsonify, request
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from app.identity.caller import Caller
+from app.identity.tokens import NotAuthenticated, bearer_token, identify
+from app.web.errors import ApiError
+
+MAX_BODY = 1024 * 1024  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What is known of an endpoint beside its code."""
+
+    method: str
+    path: str
+    summary: str
+    tag: str
+    reply: type[BaseModel]
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    errors: tuple[int, ...]
+    public: bool
+    operator: bool
+
+
+def endpoint(
+    blueprint: Blueprint,
+    method: str,
+    path: str,
+    *,
+    reply: type[BaseModel],
+    body: type[BaseModel] | None = None,
+    query: type[BaseModel] | None = None,
+    errors: tuple[int, ...] = (),
+    public: bool = False,
+    operator: bool = False,
+) -> Callable:
+    """Register a view. It gets the path's parts, and `body` and `query` as checked models; it returns a model, or a
+    model and a status. The first line of its docstring is its summary."""
+
+    def decorate(view: Callable) -> Callable:
+        summary = (view.__doc__ or "").strip().split("\n")[0]
+
+        @functools.wraps(view)
+        def run(**parts: str) -> Response:
+            _admit(public, operator)
+            if body is not None:
+                parts["body"] = read_body(body)
+            if query is not None:
+                parts["query"] = read_query(query)
+            answer = view(**parts)
+            return _reply(*answer) if isinstance(answer, tuple) else _reply(answer)
+
+        run.described_as = Endpoint(method, path, summary, blueprint.name, reply, body, query, errors, public, operator)
+        name = f"{method.lower()}_{path}".replace("/", "_").replace("<", "").replace(">", "").replace(".", "_")
+        blueprint.add_url_rule(path, endpoint=name, view_func=run, methods=[method], strict_slashes=False)
+        return view
+
+    return decorate
+
+
+def services() -> Any:
+    """The `Services` the app was built with."""
+    return current_app.extensions["buildos"]
+
+
+def caller() -> Caller:
+    """Who is calling, as found before the view ran."""
+    return g.caller
+
+
+def _admit(public: bool, operator: bool) -> None:
+    try:
+        g.caller = identify(services().settings, bearer_token(request.headers.get("Authorization")))
+    except NotAuthenticated:
+        if not public:
+            raise
+        g.caller = identify(services().settings, None)
+    if public:
+        return
+    if not g.caller.is_known:
+        raise NotAuthenticated("A key or token is needed")
+    if operator and not g.caller.is_operator:
+        raise ApiError(403, "Only the service key may do this")
+
+
+def read_body(model: type[BaseModel]) -> Any:
+    """The JSON body as `model`. Raises ApiError 400, 413 or 415."""
+    raw = request.get_data(cache=False)
+    if len(raw) > MAX_BODY:
+        raise ApiError(413, "The body is larger than 1 MB")
+    if not raw:
+        return _checked(model, {})
+    if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
+        raise ApiError(415, "Content-Type must be application/json")
+    try:
+        value = from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
+        raise ApiError(400, f"The body is not valid JSON: {error}", "invalid_json") from None
+    if not isinstance(value, dict):
+        raise ApiError(400, "The body must be a JSON object", "invalid_json")
+    return _checked(model, value)
+
+
+def read_query(model: type[BaseModel]) -> Any:
+    """The query string as `model`, each parameter at most once. Raises ApiError 400."""
+    values = request.args.to_dict(flat=False)
+    repeated = next((name for name in model.model_fields if len(values.get(name, ())) > 1), None)
+    if repeated:
+        raise ApiError(400, f"{repeated}: given more than once", details=[{"field": repeated, "message": "given more than once"}])
+    return _checked(model, {name: found[0] for name, found in values.items()})
+
+
+def _checked(model: type[BaseModel], value: dict) -> Any:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        details = [
+            {"field": ".".join(str(part) for part in item["loc"]) or "body", "message": _message(item)}
+            for item in error.errors(include_url=False, include_context=False, include_input=False)[:20]
+        ]
+        message = "; ".join(f"{item['field']}: {item['message']}" for item in details[:3])
+        raise ApiError(400, message, details=details) from None
+
+
+def _message(item: Any) -> str:
+    if item["type"] == "missing":
+        return "is required"
+    return item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").replace("a valid ", "")
+
+
+def _reply(answer: BaseModel | Response, status: int = 200) -> Response:
+    if isinstance(answer, Response):
+        return answer
+    response = jsonify(answer.model_dump(mode="json", by_alias=True))
+    response.status_code = status
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,120 @@
+"""`GET /health`: can work be accepted, and is anybody there to do it (CONTRACT 5)."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any
+
+import redis
+import structlog
+from flask import Blueprint, current_app
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.queue.reads import process_status, queue_stats
+from app.web.endpoint import caller, endpoint, services
+from app.web.schemas import Checks, HealthReply
+
+log = structlog.get_logger("api")
+blueprint = Blueprint("health", __name__)
+
+PING_TIMEOUT = 1.0  # seconds
+PING_KEPT = 2.0  # seconds an answer of the broker holds
+ALIVE = timedelta(seconds=30)  # since the last heartbeat of a worker or beat
+STATES = ("pending", "processing", "completed", "failed", "cancelled", "retrying")
+
+
+class Broker:
+    """Whether Redis answers, asked at most every `PING_KEPT` seconds however often /health is."""
+
+    def __init__(self, url: str):
+        self._client = redis.Redis.from_url(
+            url, socket_timeout=PING_TIMEOUT, socket_connect_timeout=PING_TIMEOUT, retry=None, retry_on_error=[]
+        )
+        self._lock = Lock()
+        self._asked = float("-inf")
+        self._answered = False
+
+    def is_there(self) -> bool:
+        """True when it answered a moment ago. Waits a second at most."""
+        with self._lock:
+            if time.monotonic() - self._asked > PING_KEPT:
+                self._answered = self._ping()
+                self._asked = time.monotonic()
+            return self._answered
+
+    def _ping(self) -> bool:
+        try:
+            return bool(self._client.ping())
+        except (redis.RedisError, OSError):
+            return False
+
+
+class Pulse:
+    """What /health remembers between requests."""
+
+    def __init__(self, redis_url: str):
+        self.broker = Broker(redis_url)
+        self.started = time.monotonic()
+
+
+@endpoint(blueprint, "GET", "/health", reply=HealthReply, public=True, errors=(503,))
+def get_health() -> tuple[HealthReply, int]:
+    """Whether work is accepted and done"""
+    pulse: Pulse = current_app.extensions["buildos.pulse"]
+    now = services().clock.now()
+    counts, processes, database = _ask_database()
+    checks = Checks(
+        database=_word(database),
+        broker=_word(pulse.broker.is_there()),
+        workers=_word(_alive(processes, "worker", now)),
+        beat=_word(_alive(processes, "beat", now)),
+    )
+    shown = counts if caller().is_known else []  # how much work there is is not for strangers
+    reply = HealthReply(
+        status=_status(checks),
+        timestamp=now,
+        service="daily-brief-worker",
+        queue="celery",
+        uptime=round(time.monotonic() - pulse.started, 3),
+        lastPoll=max((row["last_poll_at"] for row in processes if row["last_poll_at"]), default=None),
+        queues=_queues(shown),
+        stats=shown,
+        totals={state: sum(row["count"] for row in shown if row["status"] == state) for state in STATES},
+        checks=checks,
+    )
+    return reply, 503 if reply.status == "unhealthy" else 200
+
+
+def _ask_database() -> tuple[list[dict[str, Any]], list[dict[str, Any]], bool]:
+    try:
+        with services().engine.connect() as conn:
+            return queue_stats(conn), process_status(conn), True
+    except SQLAlchemyError as error:
+        log.warning("health: database away", error=type(error).__name__)
+        return [], [], False
+
+
+def _alive(processes: list[dict[str, Any]], kind: str, now: datetime) -> bool:
+    return any(row["kind"] == kind and now - row["heartbeat_at"] <= ALIVE for row in processes)
+
+
+def _word(there: bool) -> str:
+    return "ok" if there else "away"
+
+
+def _status(checks: Checks) -> str:
+    """Without the database nothing is accepted; without broker or workers it waits. Beat adds work of its own, it does none."""
+    if checks.database == "away":
+        return "unhealthy"
+    return "healthy" if checks.broker == checks.workers == "ok" else "degraded"
+
+
+def _queues(counts: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    queues: dict[str, dict[str, int]] = {}
+    for row in counts:
+        live = queues.setdefault(row["job_type"], {"pending": 0, "processing": 0})
+        if row["status"] in live:
+            live[row["status"]] = row["count"]
+    return queues

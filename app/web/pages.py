@@ -1,0 +1,72 @@
+"""Pages for people: the state of the system at `/`, the API at `/docs`. They load nothing from elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, render_template
+
+from app.web.openapi import build_spec
+
+VERSION = "0.1.0"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+blueprint = Blueprint("pages", __name__, template_folder="templates")
+
+
+@blueprint.get("/")
+def home() -> Response:
+    """The state of the system at a glance."""
+    return _page("home.html")
+
+
+@blueprint.get("/docs", strict_slashes=False)
+def docs() -> Response:
+    """The API, readable."""
+    return _page("docs.html", spec=_spec(), example=example)
+
+
+@blueprint.get("/openapi.json")
+def openapi() -> Response:
+    """The API, for machines: OpenAPI 3.1."""
+    return jsonify(_spec())
+
+
+def _spec() -> dict[str, Any]:
+    kept = current_app.extensions
+    if "buildos.openapi" not in kept:
+        kept["buildos.openapi"] = build_spec(current_app, version=VERSION)
+    return kept["buildos.openapi"]
+
+
+def _page(name: str, **values: Any) -> Response:
+    response = Response(render_template(name, **values), mimetype="text/html")
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def example(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -> str:
+    """A schema in one glance: `{userId: string, limit?: integer}`, deeper levels by their name."""
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[-1]
+        return example(schemas[name], schemas, depth) if depth < 3 else name
+    if "anyOf" in schema:
+        return " | ".join(example(part, schemas, depth) for part in schema["anyOf"])
+    if "const" in schema or "enum" in schema:
+        return " | ".join(f'"{v}"' if isinstance(v, str) else str(v).lower() for v in schema.get("enum", [schema.get("const")]))
+    if schema.get("type") == "array":
+        return f"[{example(schema.get('items', {}), schemas, depth)}, …]"
+    if schema.get("properties"):
+        required = schema.get("required", ())
+        pad = "  " * (depth + 1)
+        lines = [
+            f"{pad}{name}{'' if name in required else '?'}: {example(part, schemas, depth + 1)}"
+            for name, part in schema["properties"].items()
+        ]
+        return "{\n" + ",\n".join(lines) + "\n" + "  " * depth + "}"
+    if schema.get("type") == "object":
+        inner = schema.get("additionalProperties")
+        return "{name: " + example(inner, schemas, depth) + "}" if isinstance(inner, dict) else "{…}"
+    return {"date-time": "time", "date": "date"}.get(schema.get("format", ""), schema.get("type", "any"))

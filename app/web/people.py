@@ -1,0 +1,29 @@
+"""The user and the job that a request names, if they exist and the caller may see them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from app.identity.users import User, find_user, parse_user_id
+from app.queue.reads import JobRow, find_job
+from app.web.endpoint import caller
+from app.web.errors import ApiError, not_found
+
+
+def known_user(conn: Connection, user_id: str) -> User:
+    """Raises 404 `User not found` for an id nobody has, 403 for somebody else's."""
+    known = parse_user_id(user_id)
+    if known is not None and not caller().may_act_for(known):
+        raise ApiError(403, "Not your data")
+    user = find_user(conn, known) if known is not None else None
+    if user is None:
+        raise not_found("User")
+    return user
+
+
+def known_job(conn: Connection, job_id: str) -> JobRow:
+    """Raises 404 `Job not found`, for another user's job too: a stranger does not learn that it exists."""
+    job = find_job(conn, job_id)
+    if job is None or not caller().may_act_for(job.user_id):
+        raise not_found("Job")
+    return job

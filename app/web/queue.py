@@ -1,0 +1,47 @@
+"""Putting work into the queue, and its counts."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from app.queue.reads import queue_stats
+from app.queue.steering import cancel_brief_jobs_for_date
+from app.web.brief_requests import queue_brief
+from app.web.endpoint import endpoint, services
+from app.web.people import known_user
+from app.web.schemas import CancelBriefReply, CancelBriefRequest, QueueBriefReply, QueueBriefRequest, StatsReply
+
+blueprint = Blueprint("queue", __name__)
+
+
+@endpoint(blueprint, "POST", "/queue/brief", body=QueueBriefRequest, reply=QueueBriefReply, errors=(404,))
+def post_brief(body: QueueBriefRequest) -> QueueBriefReply:
+    """Queue a daily brief, or find the job that makes it already"""
+    with services().engine.begin() as conn:
+        user = known_user(conn, body.userId)
+        queued = queue_brief(conn, user, body, services().clock.now())
+    return QueueBriefReply(
+        jobId=queued.job_id,
+        scheduledFor=queued.scheduled_for,
+        briefDate=queued.brief_date,
+        deduplicated=queued.deduplicated,
+    )
+
+
+@endpoint(blueprint, "POST", "/queue/brief/cancel", body=CancelBriefRequest, reply=CancelBriefReply, errors=(404,))
+def cancel_brief(body: CancelBriefRequest) -> CancelBriefReply:
+    """Cancel the live brief jobs of a date"""
+    with services().engine.begin() as conn:
+        user = known_user(conn, body.userId)
+        cancelled = cancel_brief_jobs_for_date(conn, user.id, body.briefDate.isoformat())
+    return CancelBriefReply(cancelledJobs=len(cancelled))
+
+
+def _stats() -> StatsReply:
+    """Count jobs by type and status"""
+    with services().engine.connect() as conn:
+        return StatsReply(stats=queue_stats(conn))
+
+
+for _path in ("/queue/stats", "/api/queue/stats"):
+    endpoint(blueprint, "GET", _path, reply=StatsReply, operator=True)(_stats)

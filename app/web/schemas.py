@@ -1,0 +1,201 @@
+"""The shapes of requests and responses (CONTRACT 5): one model each, for checking, for the client and for OpenAPI."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.web.fields import Day, Flag, Instant, ProjectIds, Timezone, UserId
+
+JobStatus = Literal["pending", "processing", "completed", "failed", "cancelled", "retrying"]
+
+
+class Request(BaseModel):
+    """What comes in. Keys that are not known are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Reply(BaseModel):
+    """What goes out. A later version may add keys."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class ErrorReply(Reply):
+    """Every error."""
+
+    error: str = Field(description="For people.")
+    code: str = Field(description="For programs, in snake_case.")
+    details: Any = Field(None, description="The fields of bad input, each with its message.")
+
+
+class BriefOptions(Request):
+    """Which projects the brief covers; all active ones where nothing is said."""
+
+    includeProjects: ProjectIds | None = None
+    excludeProjects: ProjectIds | None = None
+
+
+class QueueBriefRequest(Request):
+    """A brief for a user and a date."""
+
+    userId: UserId
+    scheduledFor: Instant | None = Field(None, description="Not before this time; now where it is missing. UTC without an offset.")
+    briefDate: Day | None = Field(None, description="Defaults to the local date of scheduledFor, else of today.")
+    timezone: Timezone | None = Field(None, description="IANA name; defaults to the user's own, else UTC.")
+    forceImmediate: Flag | None = Field(None, description="Now, at priority 1, also where it is already waiting for later.")
+    forceRegenerate: Flag | None = Field(None, description="Cancel the live jobs of that date and queue a new one.")
+    options: BriefOptions | None = None
+
+
+class QueueBriefReply(Reply):
+    success: Literal[True] = True
+    jobId: str
+    scheduledFor: datetime = Field(description="The stored time.")
+    briefDate: str
+    deduplicated: bool = Field(description="True when a job for that user and date was there already.")
+
+
+class CancelBriefRequest(Request):
+    userId: UserId
+    briefDate: Day
+
+
+class CancelBriefReply(Reply):
+    success: Literal[True] = True
+    cancelledJobs: int
+
+
+class Progress(Reply):
+    current: float
+    total: float
+    message: str
+
+
+class Job(Reply):
+    """A row of `queue_jobs` (CONTRACT 1), with `error` and `progress`."""
+
+    id: str
+    queue_job_id: str
+    user_id: str | None
+    job_type: str
+    status: JobStatus
+    scheduled_for: datetime
+    metadata: dict[str, Any]
+    result: Any = None
+    attempts: int
+    max_attempts: int
+    priority: int
+    error_message: str | None = None
+    error: str | None = Field(None, description="The same as error_message.")
+    progress: Progress | None = None
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None = None
+    processed_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+class JobEvent(Reply):
+    """One change of state."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+    from_: JobStatus | None = Field(None, alias="from")
+    to: JobStatus
+    at: datetime
+    attempt: int | None = None
+    worker: str | None = None
+    message: str | None = None
+
+
+class JobEventsReply(Reply):
+    events: list[JobEvent] = Field(description="Oldest first.")
+
+
+class CancelJobReply(Reply):
+    success: Literal[True] = True
+    jobId: str
+    status: Literal["cancelled"] = "cancelled"
+
+
+class RetryJobReply(Reply):
+    success: Literal[True] = True
+    jobId: str = Field(description="The new job.")
+    retriedFrom: str = Field(description="Uuid of the job that was retried; it stays as it is.")
+    scheduledFor: datetime
+
+
+class QueueJobReply(Reply):
+    """A job in the words of the earlier API."""
+
+    jobId: str
+    status: JobStatus
+    progress: Progress | None = None
+    result: Any = None
+    error: str | None = None
+
+
+class JobsReply(Reply):
+    jobs: list[Job] = Field(description="Newest first.")
+    nextCursor: str | None = Field(description="For the next page; null on the last one.")
+
+
+class Count(Reply):
+    job_type: str
+    status: JobStatus
+    count: int
+
+
+class StatsReply(Reply):
+    stats: list[Count]
+
+
+class Checks(Reply):
+    database: Literal["ok", "away"]
+    broker: Literal["ok", "away"]
+    workers: Literal["ok", "away"]
+    beat: Literal["ok", "away"]
+
+
+class HealthReply(Reply):
+    """`degraded` while jobs are accepted and nobody can run them, `unhealthy` while none can be accepted."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    timestamp: datetime
+    service: str
+    queue: str
+    uptime: float = Field(description="Seconds since this process started.")
+    lastPoll: datetime | None = Field(description="When a worker last looked for due jobs.")
+    queues: dict[str, dict[str, int]]
+    stats: list[Count]
+    totals: dict[str, int]
+    checks: Checks
+
+
+class Brief(Reply):
+    """A row of `daily_briefs`; `summary_content` is markdown."""
+
+    id: str
+    user_id: str
+    brief_date: str
+    timezone: str
+    generation_status: Literal["pending", "processing", "completed", "failed"]
+    generation_error: str | None = None
+    generation_started_at: datetime | None = None
+    generation_completed_at: datetime | None = None
+    summary_content: str | None = None
+    project_briefs: list[Any]
+    priority_actions: list[Any]
+    llm_analysis: str | None = Field(None, description="null: the brief has no AI analysis.")
+    llm_model: str | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class BriefsReply(Reply):
+    briefs: list[Brief] = Field(description="Latest date first.")
+    nextCursor: str | None = Field(description="For the next page; null on the last one.")
