@@ -1,0 +1,76 @@
+"""The server process itself: how it starts, what it refuses, how it stops."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+import time
+from urllib.parse import urlsplit
+
+import requests
+
+from tests.support.api import PATIENCE, running_api
+from tests.support.servers import ROOT
+
+
+def start_and_fail(env, **settings) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", "from app.settings import load_settings; from app.web.serve import serve; serve(load_settings())"],
+        cwd=ROOT, env={**env, **settings}, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+
+
+def test_a_taken_port_ends_in_one_line(api_env):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = start_and_fail(api_env, PORT=str(taken.getsockname()[1]))
+    assert done.returncode == 1
+    assert done.stderr.startswith("buildos: PORT: 127.0.0.1:") and done.stderr.count("\n") == 1
+
+
+def test_open_mode_stays_on_this_machine(api_env):
+    done = start_and_fail(api_env, HOST="0.0.0.0", PORT="0")
+    assert done.returncode == 1 and "ALLOW_OPEN_BIND" in done.stderr
+
+
+def test_open_mode_may_be_opened_on_purpose(api_env, tmp_path):
+    with running_api({**api_env, "HOST": "0.0.0.0", "ALLOW_OPEN_BIND": "true"}, tmp_path) as api:
+        assert requests.get(api.url.replace("0.0.0.0", "127.0.0.1") + "/health", timeout=PATIENCE).status_code == 200
+
+
+def test_a_body_of_unknown_length_has_the_same_limit(api):
+    parts = (b'{"a": "' if n == 0 else b"x" * 65536 for n in range(40))
+    answer = requests.post(f"{api.url}/queue/brief", data=parts, headers={"Content-Type": "application/json"}, timeout=PATIENCE)
+    assert answer.status_code == 413
+
+
+def test_a_small_body_of_unknown_length_is_read(api, ann):
+    parts = iter([b'{"userId": "', str(ann).encode(), b'"}'])
+    answer = requests.post(f"{api.url}/queue/brief", data=parts, headers={"Content-Type": "application/json"}, timeout=PATIENCE)
+    assert answer.status_code == 200
+
+
+def test_requests_on_one_connection_do_not_wait_for_each_other(api):
+    """Nagle's delay with delayed acknowledgements costs 40 ms a request."""
+    connection = http.client.HTTPConnection(urlsplit(api.url).netloc, timeout=PATIENCE)
+    took = []
+    for _ in range(30):
+        begun = time.perf_counter()
+        connection.request("GET", "/openapi.json")
+        connection.getresponse().read()
+        took.append(time.perf_counter() - begun)
+    assert sorted(took)[len(took) // 2] < 0.04
+
+
+def test_a_stop_tells_the_browsers_and_is_quick(api_env, tmp_path, browser, ann):
+    with running_api(api_env, tmp_path) as api:
+        one = browser(ann, api.url)
+        one.subscribe(ann)
+        api.process.send_signal(signal.SIGTERM)
+        assert api.process.wait(PATIENCE) == 0
+        one.client.wait()
+        assert "Traceback" not in api.log.read_text()
