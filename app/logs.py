@@ -23,7 +23,9 @@ def configure_logs(settings: Settings) -> None:
     ]
     as_json = settings.log_format == "json"
     shown: list = [structlog.processors.format_exc_info] if as_json else []
-    shown.append(structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty()))
+    shown.append(
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+    )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

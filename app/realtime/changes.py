@@ -44,9 +44,7 @@ class Cursor:
     def is_too_far_behind(self, now: Cursor) -> bool:
         """Whether what lies between may not be kept any more, or is so much that loading afresh is cheaper. True as well for
         a cursor from the future, which another database gave out."""
-        return (
-            self.position > now.position or now.number - self.number > MOST_BEHIND or now.at - self.at > REPLAYED_FOR
-        )
+        return self.position > now.position or now.number - self.number > MOST_BEHIND or now.at - self.at > REPLAYED_FOR
 
 
 @dataclass(frozen=True, slots=True)

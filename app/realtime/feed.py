@@ -125,7 +125,9 @@ class Feed:
         retry = FIRST_RETRY
         while True:
             try:
-                with psycopg.connect(self._listen_url, autocommit=True, connect_timeout=5, application_name="buildos feed") as conn:
+                with psycopg.connect(
+                    self._listen_url, autocommit=True, connect_timeout=5, application_name="buildos feed"
+                ) as conn:
                     conn.execute("listen row_events")
                     retry = FIRST_RETRY
                     self._follow(conn)

@@ -30,7 +30,9 @@ class OriginGate:
         if origin is None:
             return self._app(environ, start_response)
         if not self._passes(origin, environ):
-            return _answer(start_response, "403 Forbidden", {"error": "Origin not allowed", "code": "origin_not_allowed"})
+            return _answer(
+                start_response, "403 Forbidden", {"error": "Origin not allowed", "code": "origin_not_allowed"}
+            )
         shared = [
             ("Access-Control-Allow-Origin", origin),
             ("Access-Control-Allow-Credentials", "true"),
@@ -71,5 +73,7 @@ def _preflight(environ: dict) -> list[tuple[str, str]]:
 
 def _answer(start_response: Callable, status: str, body: dict) -> list[bytes]:
     content = json.dumps(body).encode()
-    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(content))), ("Vary", "Origin")])
+    start_response(
+        status, [("Content-Type", "application/json"), ("Content-Length", str(len(content))), ("Vary", "Origin")]
+    )
     return [content]

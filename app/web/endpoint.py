@@ -118,7 +118,9 @@ def read_query(model: type[BaseModel]) -> Any:
     values = request.args.to_dict(flat=False)
     repeated = next((name for name in model.model_fields if len(values.get(name, ())) > 1), None)
     if repeated:
-        raise ApiError(400, f"{repeated}: given more than once", details=[{"field": repeated, "message": "given more than once"}])
+        raise ApiError(
+            400, f"{repeated}: given more than once", details=[{"field": repeated, "message": "given more than once"}]
+        )
     return _checked(model, {name: found[0] for name, found in values.items()})
 
 

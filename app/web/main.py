@@ -118,7 +118,9 @@ def bind(settings: Settings) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise SettingsError(f"PORT: {settings.host}:{settings.port} cannot be used ({reason}); choose another") from None
+        raise SettingsError(
+            f"PORT: {settings.host}:{settings.port} cannot be used ({reason}); choose another"
+        ) from None
     return listener
 
 

@@ -56,7 +56,11 @@ def build_spec(app: Flask, *, version: str, server: str = "/") -> dict[str, Any]
         "components": {
             "schemas": definitions["$defs"],
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": "The service key or a user's token (AUTH_MODE=jwt)."}
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The service key or a user's token (AUTH_MODE=jwt).",
+                }
             },
         },
     }
@@ -84,7 +88,9 @@ def _operation(item: Endpoint, schema_of: dict, definitions: dict) -> dict[str, 
             "content": {"application/json": {"schema": schema_of[item.body, "validation"]}},
         }
     always = () if item.public else (401, 403, 503)
-    for status in sorted({*item.errors, *always, *((400, 413, 415) if item.body else ()), *((400,) if item.query else ())}):
+    for status in sorted(
+        {*item.errors, *always, *((400, 413, 415) if item.body else ()), *((400,) if item.query else ())}
+    ):
         operation["responses"][str(status)] = _content(schema_of[ErrorReply, "serialization"], REASONS[status])
     return operation
 

@@ -55,7 +55,9 @@ def example(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -> 
     if "anyOf" in schema:
         return " | ".join(example(part, schemas, depth) for part in schema["anyOf"])
     if "const" in schema or "enum" in schema:
-        return " | ".join(f'"{v}"' if isinstance(v, str) else str(v).lower() for v in schema.get("enum", [schema.get("const")]))
+        return " | ".join(
+            f'"{v}"' if isinstance(v, str) else str(v).lower() for v in schema.get("enum", [schema.get("const")])
+        )
     if schema.get("type") == "array":
         return f"[{example(schema.get('items', {}), schemas, depth)}, …]"
     if schema.get("properties"):

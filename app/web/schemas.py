@@ -43,10 +43,14 @@ class QueueBriefRequest(Request):
     """A brief for a user and a date."""
 
     userId: UserId
-    scheduledFor: Instant | None = Field(None, description="Not before this time; now where it is missing. UTC without an offset.")
+    scheduledFor: Instant | None = Field(
+        None, description="Not before this time; now where it is missing. UTC without an offset."
+    )
     briefDate: Day | None = Field(None, description="Defaults to the local date of scheduledFor, else of today.")
     timezone: Timezone | None = Field(None, description="IANA name; defaults to the user's own, else UTC.")
-    forceImmediate: Flag | None = Field(None, description="Now, at priority 1, also where it is already waiting for later.")
+    forceImmediate: Flag | None = Field(
+        None, description="Now, at priority 1, also where it is already waiting for later."
+    )
     forceRegenerate: Flag | None = Field(None, description="Cancel the live jobs of that date and queue a new one.")
     options: BriefOptions | None = None
 

@@ -32,7 +32,9 @@ Limit = Annotated[int, BeforeValidator(_page_size), Field(ge=1, le=100)]
 
 class JobsQuery(Request):
     type: Literal[*JOB_TYPES] | None = None
-    status: Literal[*get_args(JobStatus), "queued_for_retry"] | None = Field(None, description="queued_for_retry means retrying.")
+    status: Literal[*get_args(JobStatus), "queued_for_retry"] | None = Field(
+        None, description="queued_for_retry means retrying."
+    )
     limit: Limit = 20
     cursor: Annotated[str, Field(max_length=MAX_CURSOR)] | None = None
 

@@ -36,7 +36,11 @@ def running_api(env: dict[str, str], folder: Path, name: str = "api") -> Iterato
     log = folder / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.web.main"], cwd=ROOT, env={**env, "PORT": "0"}, stdout=output, stderr=subprocess.STDOUT
+            [sys.executable, "-m", "app.web.main"],
+            cwd=ROOT,
+            env={**env, "PORT": "0"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     try:
         wait_until(lambda: process.poll() is not None or "listening on" in log.read_text())

@@ -24,7 +24,13 @@ def move(database, job_id, *statuses):
 
 def tell(database, user_id, number, key=None):
     with database.engine.begin() as conn:
-        emit(conn, user_id, "brief_completed", {"briefId": str(number), "briefDate": "2026-11-21", "timezone": "UTC"}, key=key)
+        emit(
+            conn,
+            user_id,
+            "brief_completed",
+            {"briefId": str(number), "briefDate": "2026-11-21", "timezone": "UTC"},
+            key=key,
+        )
 
 
 def numbers(browser):
@@ -52,7 +58,16 @@ def test_a_job_is_followed_from_its_birth_to_its_end(database, browser, ann):
     assert all((change["schema"], change["table"]) == ("public", "queue_jobs") for change in changes)
     assert changes[2]["new"]["progress"] == {"current": 40, "total": 100, "message": "writing"}
     assert changes[1]["old"] == {"id": job, "status": "pending"} and changes[0]["old"] == {}
-    hidden = {"fencing_token", "dedup_key", "dedup_lock", "heartbeat_at", "worker", "task_id", "dispatched_at", "dispatched_by"}
+    hidden = {
+        "fencing_token",
+        "dedup_key",
+        "dedup_lock",
+        "heartbeat_at",
+        "worker",
+        "task_id",
+        "dispatched_at",
+        "dispatched_by",
+    }
     assert not any(hidden & change["new"].keys() for change in changes)
     assert len({change["cursor"] for change in changes}) == 4
 
@@ -64,7 +79,12 @@ def test_briefs_are_followed(database, browser, ann):
         conn.execute(text("insert into daily_briefs (user_id, brief_date) values (:u, '2026-11-21')"), {"u": ann})
     one.wait_for(lambda b: len(b.named("postgres_changes")) == 1)
     with database.engine.begin() as conn:
-        conn.execute(text("update daily_briefs set generation_status = 'completed', summary_content = '# Hello' where user_id = :u"), {"u": ann})
+        conn.execute(
+            text(
+                "update daily_briefs set generation_status = 'completed', summary_content = '# Hello' where user_id = :u"
+            ),
+            {"u": ann},
+        )
     one.wait_for(lambda b: len(b.named("postgres_changes")) == 2)
     with database.engine.begin() as conn:
         conn.execute(text("delete from daily_briefs where user_id = :u"), {"u": ann})
@@ -190,14 +210,34 @@ def test_a_cursor_that_is_too_old_or_not_ours_means_reload(database, browser, an
 
 def test_channels_of_others_are_refused(browser, ann, bob):
     one = browser(ann)
-    for channel in (f"user:{bob}", f"user-brief-notifications:{bob}", "user:", "", None, 7, {"channel": {}}, f"user:{ann}x"):
+    for channel in (
+        f"user:{bob}",
+        f"user-brief-notifications:{bob}",
+        "user:",
+        "",
+        None,
+        7,
+        {"channel": {}},
+        f"user:{ann}x",
+    ):
         answer = one.call("subscribe", {"channel": channel})
         assert answer["status"] == "CHANNEL_ERROR" and answer["error"]
     assert one.call("subscribe")["status"] == "CHANNEL_ERROR"
     assert one.call("subscribe", f"user-brief-notifications:{ann}")["status"] == "SUBSCRIBED"
 
 
-@pytest.mark.parametrize("auth", [None, {}, {"userId": None}, {"userId": "x"}, {"userId": 7}, {"userId": "00000000-0000-0000-0000-000000000000"}, "me"])
+@pytest.mark.parametrize(
+    "auth",
+    [
+        None,
+        {},
+        {"userId": None},
+        {"userId": "x"},
+        {"userId": 7},
+        {"userId": "00000000-0000-0000-0000-000000000000"},
+        "me",
+    ],
+)
 def test_an_unknown_user_cannot_connect(api, auth):
     with pytest.raises(Refused):
         Browser(api.url, {}).client.connect(api.url, auth=auth, transports=["websocket"])
@@ -205,7 +245,9 @@ def test_an_unknown_user_cannot_connect(api, auth):
 
 def test_another_origin_cannot_connect(api, ann):
     with pytest.raises(Refused):
-        Browser(api.url, {}).client.connect(api.url, auth={"userId": str(ann)}, headers={"Origin": "https://evil.example"}, transports=["websocket"])
+        Browser(api.url, {}).client.connect(
+            api.url, auth={"userId": str(ann)}, headers={"Origin": "https://evil.example"}, transports=["websocket"]
+        )
 
 
 def test_two_servers_tell_the_same_story(database, api_env, tmp_path, browser, ann):
@@ -228,12 +270,13 @@ def test_two_servers_tell_the_same_story(database, api_env, tmp_path, browser, a
         moved.leave()
 
 
-
 def test_the_feed_comes_back_when_the_database_cut_it_off(database, browser, ann):
     one = browser(ann)
     one.subscribe(ann)
     with database.engine.connect() as conn:
-        conn.execute(text("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'buildos%'"))
+        conn.execute(
+            text("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'buildos%'")
+        )
     for number in range(5):
         tell(database, ann, number)
     one.wait_for(lambda b: len(numbers(b)) == 5)

@@ -44,13 +44,17 @@ def test_open_mode_may_be_opened_on_purpose(api_env, tmp_path):
 
 def test_a_body_of_unknown_length_has_the_same_limit(api):
     parts = (b'{"a": "' if n == 0 else b"x" * 65536 for n in range(40))
-    answer = requests.post(f"{api.url}/queue/brief", data=parts, headers={"Content-Type": "application/json"}, timeout=PATIENCE)
+    answer = requests.post(
+        f"{api.url}/queue/brief", data=parts, headers={"Content-Type": "application/json"}, timeout=PATIENCE
+    )
     assert answer.status_code == 413
 
 
 def test_a_small_body_of_unknown_length_is_read(api, ann):
     parts = iter([b'{"userId": "', str(ann).encode(), b'"}'])
-    answer = requests.post(f"{api.url}/queue/brief", data=parts, headers={"Content-Type": "application/json"}, timeout=PATIENCE)
+    answer = requests.post(
+        f"{api.url}/queue/brief", data=parts, headers={"Content-Type": "application/json"}, timeout=PATIENCE
+    )
     assert answer.status_code == 200
 
 

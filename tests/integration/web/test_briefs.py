@@ -25,7 +25,9 @@ def row(database, job_id):
 def set_status(database, job_id, *statuses):
     with database.engine.begin() as conn:
         for status in statuses:
-            conn.execute(text("update queue_jobs set status = :s where queue_job_id = :id"), {"s": status, "id": job_id})
+            conn.execute(
+                text("update queue_jobs set status = :s where queue_job_id = :id"), {"s": status, "id": job_id}
+            )
 
 
 def test_a_plain_request_is_due_now_at_the_highest_priority(http, database, user):
@@ -136,7 +138,9 @@ def test_cancel_counts_the_live_jobs_of_the_date(http, user):
     assert http.post("/queue/brief/cancel", json=body).json == {"success": True, "cancelledJobs": 0}
 
 
-@pytest.mark.parametrize("unknown", ["", "nobody", "a\x00b", "../etc", "{" + str(uuid4()) + "}", str(uuid4()), "9" * 5000, "ü"])
+@pytest.mark.parametrize(
+    "unknown", ["", "nobody", "a\x00b", "../etc", "{" + str(uuid4()) + "}", str(uuid4()), "9" * 5000, "ü"]
+)
 @pytest.mark.parametrize("path", [PATH, "/queue/brief/cancel"])
 def test_an_unknown_user_is_not_found_however_the_id_looks(http, path, unknown):
     answer = http.post(path, json={"userId": unknown, "briefDate": "2026-12-01"})
@@ -172,7 +176,9 @@ def test_bad_input_is_400_and_names_the_field(http, user, field, value):
     assert answer.json["details"][0]["field"] == field
 
 
-@pytest.mark.parametrize("empty", ["briefDate", "scheduledFor", "timezone", "forceImmediate", "forceRegenerate", "options"])
+@pytest.mark.parametrize(
+    "empty", ["briefDate", "scheduledFor", "timezone", "forceImmediate", "forceRegenerate", "options"]
+)
 def test_null_means_not_given(http, user, empty):
     assert queue(http, userId=str(user), **{empty: None}).status_code == 200
 

@@ -42,7 +42,10 @@ def test_any_json_is_answered(http, user, path):
 
 def test_any_bytes_are_answered(http):
     @CALM
-    @given(st.binary(max_size=200), st.sampled_from(["application/json", "application/json; charset=utf-16", "text/plain", ""]))
+    @given(
+        st.binary(max_size=200),
+        st.sampled_from(["application/json", "application/json; charset=utf-16", "text/plain", ""]),
+    )
     def attempt(body, kind):
         check(http.post("/queue/brief", data=body, content_type=kind))
 
@@ -54,12 +57,23 @@ def test_any_path_and_query_are_answered(http, user):
 
     @CALM
     @given(
-        st.sampled_from(["/jobs/{}", "/jobs/{}/events", "/api/queue-jobs/{}", "/users/{}/jobs", "/users/{}/briefs", "/users/%s/briefs/{}" % user]),
+        st.sampled_from(
+            [
+                "/jobs/{}",
+                "/jobs/{}/events",
+                "/api/queue-jobs/{}",
+                "/users/{}/jobs",
+                "/users/{}/briefs",
+                f"/users/{user}/briefs/{{}}",
+            ]
+        ),
         words,
         st.dictionaries(st.sampled_from(["type", "status", "limit", "cursor", "x"]), words, max_size=4),
     )
     def attempt(path, word, query):
-        check(http.get(path.format(word.replace("/", "%2F").replace("?", "%3F").replace("#", "%23")), query_string=query))
+        check(
+            http.get(path.format(word.replace("/", "%2F").replace("?", "%3F").replace("#", "%23")), query_string=query)
+        )
         check(http.get(f"/users/{user}/jobs", query_string=query))
 
     attempt()

@@ -27,7 +27,12 @@ def alive(database):
                         "insert into queue_processes (name, kind, host, pid, heartbeat_at, last_poll_at) "
                         "values (:name, :kind, 'here', 1, :at, :polled)"
                     ),
-                    {"name": f"{kind}@here", "kind": kind, "at": now(database) - age, "polled": now(database) if kind == "worker" else None},
+                    {
+                        "name": f"{kind}@here",
+                        "kind": kind,
+                        "at": now(database) - age,
+                        "polled": now(database) if kind == "worker" else None,
+                    },
                 )
 
     return report
@@ -79,7 +84,12 @@ def test_without_the_database_it_is_unhealthy_and_nothing_else_breaks(parts, use
     answer = http.get("/health")
     assert (answer.status_code, answer.json["status"]) == (503, "unhealthy")
     assert answer.json["checks"]["database"] == "away" and answer.json["checks"]["broker"] == "ok"
-    for method, path in (("POST", "/queue/brief"), ("GET", "/jobs/x"), ("GET", "/queue/stats"), ("GET", f"/users/{user}/jobs")):
+    for method, path in (
+        ("POST", "/queue/brief"),
+        ("GET", "/jobs/x"),
+        ("GET", "/queue/stats"),
+        ("GET", f"/users/{user}/jobs"),
+    ):
         refused = http.open(path, method=method, json={"userId": str(user)} if method == "POST" else None)
         assert (refused.status_code, refused.json["code"]) == (503, "database_unavailable")
     assert http.get("/").status_code == http.get("/docs").status_code == http.get("/openapi.json").status_code == 200

@@ -18,7 +18,9 @@ def job(http, user):
 def move(database, job_id, *statuses):
     with database.engine.begin() as conn:
         for status in statuses:
-            conn.execute(text("update queue_jobs set status = :s where queue_job_id = :id"), {"s": status, "id": job_id})
+            conn.execute(
+                text("update queue_jobs set status = :s where queue_job_id = :id"), {"s": status, "id": job_id}
+            )
 
 
 def test_a_job_by_both_of_its_names(http, job, user):
@@ -31,7 +33,9 @@ def test_a_job_by_both_of_its_names(http, job, user):
 
 
 @pytest.mark.parametrize("path", ["/jobs/{}", "/jobs/{}/events", "/api/queue-jobs/{}"])
-@pytest.mark.parametrize("unknown", ["x", "%00", "a%00b", "%FF", str(uuid4()), "9" * 3000, "%F0%9F%92%A9", "..%2f..%2fetc"])
+@pytest.mark.parametrize(
+    "unknown", ["x", "%00", "a%00b", "%FF", str(uuid4()), "9" * 3000, "%F0%9F%92%A9", "..%2f..%2fetc"]
+)
 def test_an_unknown_job_is_not_found_however_the_id_looks(http, path, unknown):
     answer = http.get(path.format(unknown))
     assert answer.status_code == 404
@@ -83,7 +87,10 @@ def test_only_what_failed_or_was_cancelled_can_be_retried(http, database, job, s
 
 
 def test_a_user_pages_through_jobs_newest_first(http, user, database):
-    made = [http.post("/queue/brief", json={"userId": str(user), "briefDate": f"2026-12-0{n}"}).json["jobId"] for n in range(1, 6)]
+    made = [
+        http.post("/queue/brief", json={"userId": str(user), "briefDate": f"2026-12-0{n}"}).json["jobId"]
+        for n in range(1, 6)
+    ]
     http.post("/queue/brief", json={"userId": str(add_user(database.engine))})
     seen, cursor = [], ""
     while cursor is not None:

@@ -39,7 +39,9 @@ def test_a_body_that_is_no_json_object_is_400(http, body):
     assert answer.json.keys() in ERROR_KEYS
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "json"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "json"]
+)
 def test_another_kind_of_body_is_415(http, user, kind):
     answer = http.post("/queue/brief", data=json.dumps({"userId": str(user)}), content_type=kind)
     assert (answer.status_code, answer.json["code"]) == (415, "unsupported_media_type")
@@ -65,7 +67,17 @@ def test_known_origins_and_none_and_our_own_pass(http, origin):
         assert "Origin" in answer.headers["Vary"]
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:9999", "https://localhost", "", "http://localhost:5173.evil.example"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "http://localhost:9999",
+        "https://localhost",
+        "",
+        "http://localhost:5173.evil.example",
+    ],
+)
 @pytest.mark.parametrize("path", ["/health", "/queue/brief", "/socket.io/?EIO=4&transport=polling", "/nowhere"])
 def test_other_origins_are_refused(http, origin, path):
     answer = http.get(path, headers={"Origin": origin})
@@ -75,7 +87,11 @@ def test_other_origins_are_refused(http, origin, path):
 
 
 def test_a_preflight_is_answered(http):
-    asked = {"Origin": "https://build-os.com", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    asked = {
+        "Origin": "https://build-os.com",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
     answer = http.options("/queue/brief", headers=asked)
     assert answer.status_code == 204
     assert answer.headers["Access-Control-Allow-Origin"] == "https://build-os.com"
