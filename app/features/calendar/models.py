@@ -1,0 +1,59 @@
+"""What an iCalendar file becomes: occurrences, grouped by the event they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from app.formats.counts import Counts
+from app.formats.ics import Entry
+
+BACK = timedelta(days=366)
+AHEAD = timedelta(days=396)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The span in which endless series are expanded: [start, stop], aware."""
+
+    start: datetime
+    stop: datetime
+
+    @classmethod
+    def around(cls, now: datetime) -> Window:
+        """A year back and thirteen months ahead."""
+        return cls(now - BACK, now + AHEAD)
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """A row of calendar_events. Times are UTC; of a whole-day event they are midnights of `timezone`."""
+
+    external_id: str
+    title: str
+    description: str | None
+    location: str | None
+    start_time: datetime
+    end_time: datetime
+    all_day: bool
+    timezone: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """Everything a file says under one UID. `ics` is set for a series: what later days are expanded from."""
+
+    external_id: str
+    ics: str | None
+    complete: bool  # false: single occurrences of a series that the file does not hold
+    entries: tuple[Entry, ...]
+    occurrences: tuple[Occurrence, ...]
+
+
+@dataclass
+class CalendarChanges:
+    """`events` counts one per UID, `occurrences` the rows of calendar_events."""
+
+    events: Counts = field(default_factory=Counts)
+    occurrences: Counts = field(default_factory=Counts)
