@@ -16,12 +16,10 @@ from zoneinfo import ZoneInfo
 import icalendar
 
 from app.formats.ics import Entry, name_of, split_line
-from app.formats.problems import ImportProblem, Notes, shown
+from app.formats.problems import UNREADABLE, ImportProblem, Notes, shown
 from app.formats.zones import iana_name
 
-TIME_PROPERTIES = frozenset(
-    {"DTSTART", "DTEND", "DUE", "RECURRENCE-ID", "EXDATE", "RDATE", "COMPLETED"}
-)
+TIME_PROPERTIES = frozenset({"DTSTART", "DTEND", "DUE", "RECURRENCE-ID", "EXDATE", "RDATE", "COMPLETED"})
 # A value of these that cannot be read makes the entry another one; of any other property only that is lost.
 NEEDED = TIME_PROPERTIES | {"RRULE", "DURATION"}
 _TZID = re.compile(r';TZID=("[^"]*"|[^";:]*)', re.IGNORECASE)
@@ -47,15 +45,11 @@ def parse(entry: Entry, user_zone: str, notes: Notes) -> Parsed:
     zone = calendar_zone(entry, user_zone)
     defined: dict[str, str] = {}
     lines = [_zoned(line, entry, zone, defined, notes) for line in entry.lines]
-    text = "\r\n".join(
-        ["BEGIN:VCALENDAR", *defined.values(), *lines, "END:VCALENDAR", ""]
-    )
+    text = "\r\n".join(["BEGIN:VCALENDAR", *defined.values(), *lines, "END:VCALENDAR", ""])
     try:
         component = icalendar.Calendar.from_ical(text).subcomponents[-1]
-    except Exception as error:  # the parser raises what it likes on hostile input; to the reader it is all one
-        raise ImportProblem(
-            f"cannot be read: {shown(error, 120)}", entry.where
-        ) from None
+    except UNREADABLE as error:
+        raise ImportProblem(f"cannot be read: {shown(error, 120)}", entry.where) from None
     _refuse_broken(component, entry)
     return Parsed(component, zone)
 
@@ -63,22 +57,15 @@ def parse(entry: Entry, user_zone: str, notes: Notes) -> Parsed:
 def _refuse_broken(component: icalendar.Component, entry: Entry) -> None:
     for name, message in component.errors:
         if name and name.upper() in NEEDED:
-            expected = {"RRULE": "a recurrence rule", "DURATION": "a duration"}.get(
-                name.upper(), "a date or time"
-            )
+            expected = {"RRULE": "a recurrence rule", "DURATION": "a duration"}.get(name.upper(), "a date or time")
             value = entry.value(name.upper())
-            raise ImportProblem(
-                f"{name.upper()} is not {expected}: {shown(value or message)}",
-                entry.where,
-            )
+            raise ImportProblem(f"{name.upper()} is not {expected}: {shown(value or message)}", entry.where)
     for name in _ONCE:
         if isinstance(component.get(name), list):
             raise ImportProblem(f"has more than one {name}", entry.where)
 
 
-def _zoned(
-    line: str, entry: Entry, zone: str, defined: dict[str, str], notes: Notes
-) -> str:
+def _zoned(line: str, entry: Entry, zone: str, defined: dict[str, str], notes: Notes) -> str:
     """The line with its zone spelled so that the parser knows it. `defined` collects the definitions it needs."""
     name = name_of(line)
     if name not in TIME_PROPERTIES:
@@ -94,46 +81,31 @@ def _zoned(
     return f"{head};TZID={_zone_id(asked, entry, zone, defined, notes)}:{value}"
 
 
-def _zone_id(
-    asked: str | None, entry: Entry, zone: str, defined: dict[str, str], notes: Notes
-) -> str:
+def _zone_id(asked: str | None, entry: Entry, zone: str, defined: dict[str, str], notes: Notes) -> str:
     if not asked:
         return zone
     if known := iana_name(asked):
         return known
     if lines := entry.calendar.zones.get(asked):
-        zone_id = (
-            "defined-" + hashlib.sha256("\n".join(lines).encode()).hexdigest()[:24]
-        )
+        zone_id = "defined-" + hashlib.sha256("\n".join(lines).encode()).hexdigest()[:24]
         if zone_id not in defined:
-            text = "\r\n".join(
-                f"TZID:{zone_id}" if name_of(item) == "TZID" else item for item in lines
-            )
+            text = "\r\n".join(f"TZID:{zone_id}" if name_of(item) == "TZID" else item for item in lines)
             if not _usable(text):
-                notes.warn(
-                    f'the time zone "{shown(asked)}" is defined wrongly; its times are taken as {zone}'
-                )
+                notes.warn(f'the time zone "{shown(asked)}" is defined wrongly; its times are taken as {zone}')
                 return zone
             defined[zone_id] = text
         return zone_id
-    notes.warn(
-        f'the time zone "{shown(asked)}" is unknown; its times are taken as {zone}'
-    )
+    notes.warn(f'the time zone "{shown(asked)}" is unknown; its times are taken as {zone}')
     return zone
 
 
 def _usable(vtimezone: str) -> bool:
     """Whether the definition gives an offset for a summer and a winter of today."""
     try:
-        tz = icalendar.Calendar.from_ical(
-            f"BEGIN:VCALENDAR\r\n{vtimezone}\r\nEND:VCALENDAR\r\n"
-        )
+        tz = icalendar.Calendar.from_ical(f"BEGIN:VCALENDAR\r\n{vtimezone}\r\nEND:VCALENDAR\r\n")
         zone = tz.subcomponents[0].to_tz(lookup_tzid=False)
-        return all(
-            datetime(2026, month, 1, tzinfo=zone).utcoffset() is not None
-            for month in (1, 7)
-        )
-    except Exception:  # as above: a definition is usable or it is not
+        return all(datetime(2026, month, 1, tzinfo=zone).utcoffset() is not None for month in (1, 7))
+    except UNREADABLE:
         return False
 
 
@@ -154,9 +126,7 @@ def to_utc(local: datetime, zone) -> datetime:
     return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
 
-def length(
-    start: date | datetime, end: date | datetime | None, duration: timedelta | None
-) -> tuple[int, timedelta]:
+def length(start: date | datetime, end: date | datetime | None, duration: timedelta | None) -> tuple[int, timedelta]:
     """How long an entry is, as days on the calendar and exact time after them (RFC 5545: DTEND is exact, DURATION's days nominal)."""
     if end is not None:
         if is_day(start):

@@ -39,9 +39,7 @@ class Entry:
 
     def value(self, name: str) -> str | None:
         """The raw value of the first property of that name."""
-        return next(
-            (value_of(line) for line in self.lines if name_of(line) == name), None
-        )
+        return next((value_of(line) for line in self.lines if name_of(line) == name), None)
 
     @property
     def where(self) -> str:
@@ -131,10 +129,7 @@ class _Reader:
             if name:
                 self.lines.append(line)
             elif self.open[0] in KINDS and line.strip():
-                self.notes.warn(
-                    f"line {number} is not NAME:value and is left out",
-                    self.current().where,
-                )
+                self.notes.warn(f"line {number} is not NAME:value and is left out", self.current().where)
 
     def calendar_property(self, name: str, value: str) -> None:
         if name == "X-WR-CALNAME":
@@ -178,22 +173,14 @@ class _Reader:
             return
         self.lines.append(line)
         if kind == "VTIMEZONE":
-            zone_id = next(
-                (value_of(item) for item in self.lines if name_of(item) == "TZID"), None
-            )
+            zone_id = next((value_of(item) for item in self.lines if name_of(item) == "TZID"), None)
             if zone_id:
                 self.calendar.zones[zone_id] = tuple(self.lines)
         elif kind in KINDS:
             self.entries.append(self.current(kind))
 
     def current(self, kind: str | None = None) -> Entry:
-        return Entry(
-            kind or self.open[0],
-            self.count,
-            self.start,
-            tuple(self.lines),
-            self.calendar,
-        )
+        return Entry(kind or self.open[0], self.count, self.start, tuple(self.lines), self.calendar)
 
     def refuse_open(self, reason: str) -> None:
         if self.open[0] in KINDS:
@@ -207,9 +194,7 @@ class _Reader:
         if self.open and self.open[0] in KINDS:
             self.refuse_open("the file ends in the middle of it")
         else:
-            self.notes.problems.append(
-                ImportProblem("the file is cut off: END:VCALENDAR is missing")
-            )
+            self.notes.problems.append(ImportProblem("the file is cut off: END:VCALENDAR is missing"))
         self.open, self.calendar = [], None
 
     def finish(self) -> None:

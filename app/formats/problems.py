@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+# What parsers of other people's text raise, each as it likes; to the reader of the message it is all one.
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError)
+
 
 class ImportProblem(Exception):
     """A file, or one entry of it, that cannot be taken. The message is one line; `where` names the entry, if it is about one."""

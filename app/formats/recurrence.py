@@ -11,22 +11,10 @@ from app.formats.problems import ImportProblem, shown
 
 MAX_OCCURRENCES = 10_000  # of one rule in one span
 MAX_STEPS = 200_000  # looked at before the span begins
-_UNITS = {
-    "SECONDLY": 1,
-    "MINUTELY": 60,
-    "HOURLY": 3600,
-    "DAILY": 86_400,
-    "WEEKLY": 604_800,
-}  # seconds
+_UNITS = {"SECONDLY": 1, "MINUTELY": 60, "HOURLY": 3600, "DAILY": 86_400, "WEEKLY": 604_800}  # seconds
 _PERIOD_DAYS = {"DAILY": 1, "WEEKLY": 7, "MONTHLY": 31, "YEARLY": 366}
 _MONTH_DAYS = dict(enumerate((31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), start=1))
-_NUMBERS = {
-    "BYSECOND": (0, 60),
-    "BYMINUTE": (0, 59),
-    "BYHOUR": (0, 23),
-    "BYMONTH": (1, 12),
-    "BYMONTHDAY": (-31, 31),
-}
+_NUMBERS = {"BYSECOND": (0, 60), "BYMINUTE": (0, 59), "BYHOUR": (0, 23), "BYMONTH": (1, 12), "BYMONTHDAY": (-31, 31)}
 _NUMBERS |= {"BYYEARDAY": (-366, 366), "BYWEEKNO": (-53, 53), "BYSETPOS": (-366, 366)}
 _PARTS = {*_NUMBERS, "FREQ", "UNTIL", "COUNT", "INTERVAL", "BYDAY", "WKST"}
 
@@ -61,9 +49,7 @@ class Rule:
             return self.until
         try:
             return self.until.astimezone(zone).replace(tzinfo=None)
-        except (
-            OverflowError
-        ):  # some programs write "for ever" as the last second of the year 9999
+        except OverflowError:  # some programs write "for ever" as the last second of the year 9999
             return datetime.max if self.until.year > 1 else datetime.min
 
 
@@ -78,9 +64,7 @@ def parse_rule(text: str) -> Rule:
     if parts.pop("RSCALE", "GREGORIAN") != "GREGORIAN":
         raise _wrong(text, "only the Gregorian calendar is known")
     parts.pop("SKIP", None)
-    unknown = [
-        name for name in parts if name not in _PARTS and not name.startswith("X-")
-    ]
+    unknown = [name for name in parts if name not in _PARTS and not name.startswith("X-")]
     if unknown:
         raise _wrong(text, f"{shown(unknown[0])} is unknown")
     parts = {name: value for name, value in parts.items() if name in _PARTS}
@@ -105,12 +89,7 @@ def _whole(parts: dict[str, str], name: str, text: str, least: int = 1) -> int |
     value = parts.get(name)
     if value is None:
         return None
-    if (
-        len(value) > 9
-        or not value.lstrip("+-").isdecimal()
-        or int(value) < least
-        or int(value) == 0
-    ):
+    if len(value) > 9 or not value.lstrip("+-").isdecimal() or int(value) < least or int(value) == 0:
         raise _wrong(text, f"{name} is not a number above 0")
     return int(value)
 
@@ -130,11 +109,7 @@ def _until(value: str | None, text: str) -> date | datetime | None:
 
 
 def _numbers(rule: Rule, name: str) -> list[int]:
-    return (
-        [int(value) for value in rule.parts[name].split(",")]
-        if name in rule.parts
-        else []
-    )
+    return [int(value) for value in rule.parts[name].split(",")] if name in rule.parts else []
 
 
 def _check(rule: Rule, text: str) -> None:
@@ -143,9 +118,7 @@ def _check(rule: Rule, text: str) -> None:
             values = _numbers(rule, name)
         except ValueError:
             raise _wrong(text, f"{name} is not a list of numbers") from None
-        if any(
-            not low <= value <= high or (low < 0 and value == 0) for value in values
-        ):
+        if any(not low <= value <= high or (low < 0 and value == 0) for value in values):
             raise _wrong(text, f"{name} is out of range")
     if "BYYEARDAY" in rule.parts and rule.freq in ("DAILY", "WEEKLY", "MONTHLY"):
         raise _wrong(text, f"BYYEARDAY does not go with {rule.freq}")
@@ -155,16 +128,10 @@ def _check(rule: Rule, text: str) -> None:
         if rule.freq not in _PERIOD_DAYS:
             raise _wrong(text, f"BYSETPOS does not go with {rule.freq}")
         times = _per_day(rule)
-        if all(
-            abs(position) > times * _PERIOD_DAYS[rule.freq] for position in positions
-        ):
+        if all(abs(position) > times * _PERIOD_DAYS[rule.freq] for position in positions):
             raise _wrong(text, "it never happens")
     months, days = _numbers(rule, "BYMONTH"), _numbers(rule, "BYMONTHDAY")
-    if (
-        months
-        and days
-        and not any(abs(day) <= _MONTH_DAYS[month] for month in months for day in days)
-    ):
+    if months and days and not any(abs(day) <= _MONTH_DAYS[month] for month in months for day in days):
         raise _wrong(text, "it never happens")
     try:
         _dateutil(rule, datetime(2026, 1, 1))
@@ -180,21 +147,13 @@ def _per_day(rule: Rule) -> int:
 
 
 def _dateutil(rule: Rule, start: datetime, count: int | None = None):
-    parts = {
-        name: value
-        for name, value in rule.parts.items()
-        if name not in ("UNTIL", "COUNT")
-    }
+    parts = {name: value for name, value in rule.parts.items() if name not in ("UNTIL", "COUNT")}
     if count is not None:
         parts["COUNT"] = str(count)
-    return rrulestr(
-        ";".join(f"{name}={value}" for name, value in parts.items()), dtstart=start
-    )
+    return rrulestr(";".join(f"{name}={value}" for name, value in parts.items()), dtstart=start)
 
 
-def expand(
-    rule: Rule, start: datetime, first: datetime, last: datetime, zone
-) -> tuple[list[datetime], bool]:
+def expand(rule: Rule, start: datetime, first: datetime, last: datetime, zone) -> tuple[list[datetime], bool]:
     """Local start times from `first` to `last`, both included, and whether there were more than MAX_OCCURRENCES.
 
     All times are wall-clock times without a zone; `zone` only tells what an UNTIL in UTC means. Raises ImportProblem for
@@ -217,9 +176,7 @@ def expand(
     return found, False
 
 
-def _fast_forward(
-    rule: Rule, start: datetime, first: datetime
-) -> tuple[datetime, int | None]:
+def _fast_forward(rule: Rule, start: datetime, first: datetime) -> tuple[datetime, int | None]:
     """A later start of the same rule, whole intervals on, so that years of seconds are not counted through."""
     unit = _UNITS.get(rule.freq)
     if unit is None:
@@ -231,9 +188,7 @@ def _fast_forward(
     if rule.count is not None:
         if rule.filtered:
             if skip > MAX_STEPS:
-                raise _wrong(
-                    rule.text, f"counting from {start:%Y-%m-%d} on takes too long"
-                )
+                raise _wrong(rule.text, f"counting from {start:%Y-%m-%d} on takes too long")
             return start, rule.count
         return start + skip * step, max(0, rule.count - skip)
     return start + skip * step, None

@@ -45,17 +45,8 @@ def read_table(text: str, notes: Notes) -> Table:
     csv.field_size_limit(MAX_CELL)
     text = text.lstrip("\ufeff")
     first = next((line for line in text.splitlines() if line.strip()), "")
-    told = (
-        first[4:5] if first.lower().startswith("sep=") else ""
-    )  # Excel's note of its separator
-    head = next(
-        (
-            line
-            for line in text.splitlines()
-            if line.strip() and not (told and line == first)
-        ),
-        "",
-    )
+    told = first[4:5] if first.lower().startswith("sep=") else ""  # Excel's note of its separator
+    head = next((line for line in text.splitlines() if line.strip() and not (told and line == first)), "")
     delimiter = told or max(DELIMITERS, key=lambda char: _outside_quotes(head, char))
     records = _records(text, delimiter, notes, skip_first=bool(told))
     header_line, header = next(records, (0, []))
@@ -64,40 +55,24 @@ def read_table(text: str, notes: Notes) -> Table:
         raise ImportProblem("has no header line")
     doubled = {column for column in columns if column and columns.count(column) > 1}
     if doubled:
-        raise ImportProblem(
-            f"line {header_line}: the column {shown(min(doubled))} is there twice"
-        )
+        raise ImportProblem(f"line {header_line}: the column {shown(min(doubled))} is there twice")
     return Table(columns, tuple(_rows(columns, records, notes)))
 
 
-def _rows(
-    columns: tuple[str, ...], records: Iterator[tuple[int, list[str]]], notes: Notes
-) -> Iterator[Row]:
+def _rows(columns: tuple[str, ...], records: Iterator[tuple[int, list[str]]], notes: Notes) -> Iterator[Row]:
     for line, cells in records:
         extra = [cell for cell in cells[len(columns) :] if cell.strip()]
         if extra:
-            problem = f"has {len(cells)} cells for {len(columns)} columns (a text that holds the separator needs quotes)"
+            problem = (
+                f"has {len(cells)} cells for {len(columns)} columns (a text that holds the separator needs quotes)"
+            )
             notes.problems.append(ImportProblem(problem, f"line {line}"))
             continue
-        yield Row(
-            line,
-            {
-                name: cell.strip()
-                for name, cell in zip(columns, cells, strict=False)
-                if name
-            },
-        )
+        yield Row(line, {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if name})
 
 
-def _records(
-    text: str, delimiter: str, notes: Notes, skip_first: bool
-) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter=delimiter,
-        strict=True,
-        skipinitialspace=True,
-    )
+def _records(text: str, delimiter: str, notes: Notes, skip_first: bool) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -105,11 +80,7 @@ def _records(
         except StopIteration:
             return
         except csv.Error as error:
-            reason = (
-                "a quoted text is not closed"
-                if "end of data" in str(error)
-                else str(error)
-            )
+            reason = "a quoted text is not closed" if "end of data" in str(error) else str(error)
             notes.problems.append(ImportProblem(reason, f"line {line}"))
             continue
         if skip_first and any(cells):

@@ -27,11 +27,4 @@ def iana_name(name: str | None) -> str | None:
     if not cleaned.startswith("/"):
         return known.get(cleaned)
     parts = cleaned.strip("/").split("/")
-    return next(
-        (
-            known["/".join(parts[i:])]
-            for i in range(len(parts))
-            if "/".join(parts[i:]) in known
-        ),
-        None,
-    )
+    return next((known["/".join(parts[i:])] for i in range(len(parts)) if "/".join(parts[i:]) in known), None)

@@ -102,94 +102,61 @@ def user_zone(conn: Connection, user_id: UUID) -> str | None:
     return conn.execute(_USER_ZONE, {"user_id": user_id}).scalar()
 
 
-def stored_series(
-    conn: Connection, user_id: UUID, ids: Sequence[str]
-) -> dict[str, str]:
+def stored_series(conn: Connection, user_id: UUID, ids: Sequence[str]) -> dict[str, str]:
     """`external_id` → ics of those that exist, locked until the transaction ends."""
     rows = conn.execute(_STORED_SERIES, {"user_id": user_id, "ids": list(ids)})
     return {row.external_id: row.ics for row in rows}
 
 
-def series_behind(
-    conn: Connection, user_id: UUID, until: datetime
-) -> list[tuple[str, str, datetime]]:
+def series_behind(conn: Connection, user_id: UUID, until: datetime) -> list[tuple[str, str, datetime]]:
     """(external_id, ics, expanded_until) of the series not yet expanded to `until`, locked."""
-    return [
-        tuple(row)
-        for row in conn.execute(_BEHIND, {"user_id": user_id, "until": until})
-    ]
+    return [tuple(row) for row in conn.execute(_BEHIND, {"user_id": user_id, "until": until})]
 
 
-def set_expanded(
-    conn: Connection, user_id: UUID, ids: Sequence[str], until: datetime
-) -> None:
+def set_expanded(conn: Connection, user_id: UUID, ids: Sequence[str], until: datetime) -> None:
     """Note that these series are expanded to `until`."""
     conn.execute(_SET_EXPANDED, {"user_id": user_id, "ids": list(ids), "until": until})
 
 
-def store_series(
-    conn: Connection, user_id: UUID, events: Sequence[Event], until: datetime
-) -> tuple[Counts, int]:
+def store_series(conn: Connection, user_id: UUID, events: Sequence[Event], until: datetime) -> tuple[Counts, int]:
     """Write the series among `events`; returns what changed, and how many rows of single events made way for them."""
     counts = Counts()
     rows = [{"external_id": event.external_id, "ics": event.ics} for event in events]
     for chunk in _chunks(rows, CHUNK // 10):
-        row = conn.execute(
-            _UPSERT_SERIES,
-            {"user_id": user_id, "rows": json.dumps(chunk), "until": until},
-        ).one()
+        row = conn.execute(_UPSERT_SERIES, {"user_id": user_id, "rows": json.dumps(chunk), "until": until}).one()
         counts += Counts(row.added, row.updated, row.unchanged)
     ids = [event.external_id for event in events]
-    return counts, conn.execute(
-        _DELETE_FORMER_SINGLES, {"user_id": user_id, "ids": ids}
-    ).rowcount
+    return counts, conn.execute(_DELETE_FORMER_SINGLES, {"user_id": user_id, "ids": ids}).rowcount
 
 
 def drop_former_series(conn: Connection, user_id: UUID, ids: Sequence[str]) -> int:
     """Remove series that now happen once; returns how many occurrences went with them."""
-    return conn.execute(
-        _DELETE_FORMER_SERIES, {"user_id": user_id, "ids": list(ids)}
-    ).scalar_one()
+    return conn.execute(_DELETE_FORMER_SERIES, {"user_id": user_id, "ids": list(ids)}).scalar_one()
 
 
-def store_occurrences(
-    conn: Connection, user_id: UUID, rows: Iterable[tuple[Occurrence, str | None]]
-) -> Counts:
+def store_occurrences(conn: Connection, user_id: UUID, rows: Iterable[tuple[Occurrence, str | None]]) -> Counts:
     """Write occurrences, each with the external id of its series or None. The last of two with one id holds."""
-    unique = {
-        occurrence.external_id: _row(occurrence, series) for occurrence, series in rows
-    }
+    unique = {occurrence.external_id: _row(occurrence, series) for occurrence, series in rows}
     counts = Counts()
     for chunk in _chunks(unique.values(), CHUNK):
-        row = conn.execute(
-            _UPSERT_EVENTS, {"user_id": user_id, "rows": json.dumps(chunk)}
-        ).one()
+        row = conn.execute(_UPSERT_EVENTS, {"user_id": user_id, "rows": json.dumps(chunk)}).one()
         counts += Counts(row.added, row.updated, len(chunk) - row.added - row.updated)
     return counts
 
 
-def drop_vanished(
-    conn: Connection, user_id: UUID, events: Sequence[Event], start: datetime
-) -> int:
+def drop_vanished(conn: Connection, user_id: UUID, events: Sequence[Event], start: datetime) -> int:
     """Remove the occurrences from `start` on that these series no longer have; returns how many."""
     values = {
         "user_id": user_id,
         "series": [event.external_id for event in events],
-        "kept": [
-            occurrence.external_id
-            for event in events
-            for occurrence in event.occurrences
-        ],
+        "kept": [occurrence.external_id for event in events for occurrence in event.occurrences],
         "start": start,
     }
     return conn.execute(_DELETE_VANISHED, values).rowcount
 
 
 def _row(occurrence: Occurrence, series: str | None) -> dict:
-    times = {
-        "start_time": occurrence.start_time.isoformat(),
-        "end_time": occurrence.end_time.isoformat(),
-    }
+    times = {"start_time": occurrence.start_time.isoformat(), "end_time": occurrence.end_time.isoformat()}
     return {**vars(occurrence), **times, "series": series}
 
 

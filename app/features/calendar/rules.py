@@ -14,7 +14,7 @@ from app.features.calendar.models import Occurrence, Window
 from app.formats import recurrence
 from app.formats.components import is_day, length, midnight, parse, to_utc
 from app.formats.ics import Entry
-from app.formats.problems import ImportProblem, Notes, shown
+from app.formats.problems import UNREADABLE, ImportProblem, Notes, shown
 from app.formats.recurrence import MAX_OCCURRENCES, Rule, parse_rule
 
 MAX_ID = 300  # characters; what an index entry takes with ease
@@ -61,41 +61,27 @@ def read_part(entry: Entry, user_zone: str, notes: Notes) -> Part:
         raise ImportProblem(problem.message, entry.where) from None
     except OverflowError:
         raise ImportProblem("a date is out of range", entry.where) from None
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise ImportProblem(
-            f"cannot be read: {shown(error, 120)}", entry.where
-        ) from None
+    except UNREADABLE as error:
+        raise ImportProblem(f"cannot be read: {shown(error, 120)}", entry.where) from None
 
 
-def _part(
-    component: icalendar.Component, entry: Entry, zone: str, user_zone: str
-) -> Part:
+def _part(component: icalendar.Component, entry: Entry, zone: str, user_zone: str) -> Part:
     if "DTSTART" not in component:
         raise ImportProblem("has no DTSTART")
     start, end = _moment(component, "DTSTART"), _moment(component, "DTEND")
     duration = component["DURATION"].dt if "DURATION" in component else None
     if end is not None and is_day(start) != is_day(end):
-        raise ImportProblem(
-            "DTSTART and DTEND are not of one kind: one is a day, the other has a time"
-        )
+        raise ImportProblem("DTSTART and DTEND are not of one kind: one is a day, the other has a time")
     start, end = _outlook_days(component, start, end)
     days, exact = length(start, end, duration)
     if days < 0 or exact < timedelta():
-        raise ImportProblem(
-            f"ends before it starts ({'DTEND' if end is not None else 'DURATION'})"
-        )
+        raise ImportProblem(f"ends before it starts ({'DTEND' if end is not None else 'DURATION'})")
     if is_day(start):
         days, exact = max(1, days + (exact > timedelta())), timedelta()
     recurrence_id = _moment(component, "RECURRENCE-ID")
-    and_future = (
-        "RECURRENCE-ID" in component
-        and component["RECURRENCE-ID"].params.get("RANGE", "") == "THISANDFUTURE"
-    )
+    and_future = "RECURRENCE-ID" in component and component["RECURRENCE-ID"].params.get("RANGE", "") == "THISANDFUTURE"
     raw_rules = component.get("RRULE", [])
-    rules = [
-        rule.to_ical().decode()
-        for rule in (raw_rules if isinstance(raw_rules, list) else [raw_rules])
-    ]
+    rules = [rule.to_ical().decode() for rule in (raw_rules if isinstance(raw_rules, list) else [raw_rules])]
     part = Part(
         entry=entry,
         uid=uid_of(entry),
@@ -107,20 +93,14 @@ def _part(
         rules=tuple(parse_rule(rule) for rule in rules),
         rdates=tuple(_moments(component, "RDATE")),
         exdates=tuple(_moments(component, "EXDATE")),
-        rank=(
-            _sequence(entry),
-            entry.value("LAST-MODIFIED") or entry.value("DTSTAMP") or "",
-            entry.number,
-        ),
+        rank=(_sequence(entry), entry.value("LAST-MODIFIED") or entry.value("DTSTAMP") or "", entry.number),
         title=_text(component, "SUMMARY") or "(no title)",
         description=_text(component, "DESCRIPTION"),
         location=_text(component, "LOCATION"),
         status=_status(entry),
         zone=user_zone if is_day(start) else zone,
     )
-    finish(
-        part, begin(part, start), days, exact
-    )  # raises OverflowError at the ends of the calendar
+    finish(part, begin(part, start), days, exact)  # raises OverflowError at the ends of the calendar
     return part
 
 
@@ -141,27 +121,17 @@ def _moments(component: icalendar.Component, name: str) -> Iterable[Moment | tup
             yield item.dt
 
 
-def _outlook_days(
-    component: icalendar.Component, start: Moment, end: Moment | None
-) -> tuple[Moment, Moment | None]:
+def _outlook_days(component: icalendar.Component, start: Moment, end: Moment | None) -> tuple[Moment, Moment | None]:
     """Exchange writes a whole day as a time from midnight to midnight, with a note."""
     noted = str(component.get("X-MICROSOFT-CDO-ALLDAYEVENT", "")).upper() == "TRUE"
-    if (
-        not noted
-        or is_day(start)
-        or end is None
-        or start.time() != time()
-        or end.time() != time()
-    ):
+    if not noted or is_day(start) or end is None or start.time() != time() or end.time() != time():
         return start, end
     return start.date(), end.date()
 
 
 def _sequence(entry: Entry) -> int:
     value = entry.value("SEQUENCE") or ""
-    return (
-        int(value) if value.isascii() and value.isdecimal() and len(value) < 10 else 0
-    )
+    return int(value) if value.isascii() and value.isdecimal() and len(value) < 10 else 0
 
 
 def _text(component: icalendar.Component, name: str) -> str | None:
@@ -181,13 +151,8 @@ def uid_of(entry: Entry) -> str:
     """The UID; for an entry without one, an id that stays the same as long as its start and title do."""
     if uid := (entry.value("UID") or "").strip():
         return uid
-    said = "\n".join(
-        (entry.kind, entry.value("DTSTART") or "", entry.value("SUMMARY") or "")
-    )
-    return (
-        "no-uid-"
-        + hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    )
+    said = "\n".join((entry.kind, entry.value("DTSTART") or "", entry.value("SUMMARY") or ""))
+    return "no-uid-" + hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def external_id(uid: str, key: Moment | None = None) -> str:
@@ -223,9 +188,7 @@ def finish(part: Part, start: datetime, days: int, exact: timedelta) -> datetime
     return to_utc(local, part.tz) + exact
 
 
-def occurrence(
-    part: Part, key: Moment | None, start: datetime, end: datetime
-) -> Occurrence:
+def occurrence(part: Part, key: Moment | None, start: datetime, end: datetime) -> Occurrence:
     """The row for one occurrence; `key` is None for an event that happens once."""
     zone = getattr(part.start.tzinfo, "key", None) if not is_day(part.start) else None
     return Occurrence(
@@ -247,20 +210,12 @@ def happening(part: Part, key: Moment | None = None) -> Occurrence:
     return occurrence(part, key, start, finish(part, start, part.days, part.exact))
 
 
-def series(
-    master: Part, replaced: Iterable[Part], window: Window, notes: Notes
-) -> list[Occurrence]:
+def series(master: Part, replaced: Iterable[Part], window: Window, notes: Notes) -> list[Occurrence]:
     """The occurrences of a series that touch the window, with the single ones that were changed in their place."""
     keys, excluded = _keys(master, window, notes)
-    instead = {
-        key_of(master, part.recurrence_id): part
-        for part in sorted(replaced, key=lambda part: part.rank)
-    }
+    instead = {key_of(master, part.recurrence_id): part for part in sorted(replaced, key=lambda part: part.rank)}
     instead = {key: part for key, part in instead.items() if not excluded(key)}
-    onward = sorted(
-        (item for item in instead.items() if item[1].and_future),
-        key=lambda item: item[0],
-    )
+    onward = sorted((item for item in instead.items() if item[1].and_future), key=lambda item: item[0])
     found = [happening(part, key) for key, part in instead.items()]
     for key, period in keys.items():
         if key in instead or excluded(key):
@@ -269,20 +224,14 @@ def series(
         start = begin(master, key) if base is master else _moved(master, base, key)
         days, exact = period or (base.days, base.exact)
         found.append(occurrence(base, key, start, finish(base, start, days, exact)))
-    inside = [
-        o for o in found if o.start_time <= window.stop and o.end_time >= window.start
-    ]
+    inside = [o for o in found if o.start_time <= window.stop and o.end_time >= window.start]
     if master.status == "cancelled":
         inside = [_cancelled(o) for o in inside]
     return sorted(inside, key=lambda o: (o.start_time, o.external_id))
 
 
 def _cancelled(o: Occurrence) -> Occurrence:
-    return (
-        o
-        if o.status == "cancelled"
-        else Occurrence(**{**vars(o), "status": "cancelled"})
-    )
+    return o if o.status == "cancelled" else Occurrence(**{**vars(o), "status": "cancelled"})
 
 
 def _moved(master: Part, base: Part, key: Moment) -> datetime:
@@ -292,33 +241,19 @@ def _moved(master: Part, base: Part, key: Moment) -> datetime:
         first = base.start if is_day(base.start) else base.start.date()
         by = first - (since if is_day(since) else since.astimezone(master.tz).date())
         day = (key if is_day(key) else key.astimezone(master.tz).date()) + by
-        return (
-            begin(base, day)
-            if is_day(base.start)
-            else to_utc(datetime.combine(day, base.start.time()), base.tz)
-        )
-    wall = base.start.astimezone(master.tz).replace(tzinfo=None) - since.astimezone(
-        master.tz
-    ).replace(tzinfo=None)
+        return begin(base, day) if is_day(base.start) else to_utc(datetime.combine(day, base.start.time()), base.tz)
+    wall = base.start.astimezone(master.tz).replace(tzinfo=None) - since.astimezone(master.tz).replace(tzinfo=None)
     return to_utc(key.astimezone(master.tz).replace(tzinfo=None) + wall, master.tz)
 
 
-def _keys(
-    master: Part, window: Window, notes: Notes
-) -> tuple[dict, Callable[[Moment], bool]]:
+def _keys(master: Part, window: Window, notes: Notes) -> tuple[dict, Callable[[Moment], bool]]:
     """Original starts in the window, each with a length of its own where an RDATE gives one; and which are excluded."""
     whole_days, tz = is_day(master.start), master.tz
     longest = timedelta(days=master.days + 1) + master.exact
     first = _local(window.start, tz) - longest - timedelta(days=1)
     last = _local(window.stop, tz) + timedelta(days=1)
-    start = (
-        datetime.combine(master.start, time())
-        if whole_days
-        else master.start.replace(tzinfo=None)
-    )
-    keys: dict[Moment, tuple[int, timedelta] | None] = {
-        key_of(master, master.start): None
-    }
+    start = datetime.combine(master.start, time()) if whole_days else master.start.replace(tzinfo=None)
+    keys: dict[Moment, tuple[int, timedelta] | None] = {key_of(master, master.start): None}
     for rule in master.rules:
         moments, more = recurrence.expand(rule, start, first, last, tz)
         if more:
@@ -326,30 +261,18 @@ def _keys(
                 f"repeats too often: only the first {MAX_OCCURRENCES:,} occurrences from {first:%Y-%m-%d} on are kept",
                 master.entry.where,
             )
-        keys |= {
-            key_of(master, m.date() if whole_days else m.replace(tzinfo=tz)): None
-            for m in moments
-        }
+        keys |= {key_of(master, m.date() if whole_days else m.replace(tzinfo=tz)): None for m in moments}
     for item in master.rdates:
         if isinstance(item, tuple):
             begins, ends = item
-            keys[key_of(master, begins)] = (
-                (0, ends) if isinstance(ends, timedelta) else length(begins, ends, None)
-            )
+            keys[key_of(master, begins)] = (0, ends) if isinstance(ends, timedelta) else length(begins, ends, None)
         else:
             keys[key_of(master, item)] = None
-    gone = {
-        key_of(master, item)
-        for item in master.exdates
-        if whole_days or not is_day(item)
-    }
+    gone = {key_of(master, item) for item in master.exdates if whole_days or not is_day(item)}
     gone_days = {item for item in master.exdates if is_day(item)}
 
     def excluded(key: Moment) -> bool:
-        return key in gone or (
-            bool(gone_days)
-            and (key if whole_days else key.astimezone(tz).date()) in gone_days
-        )
+        return key in gone or (bool(gone_days) and (key if whole_days else key.astimezone(tz).date()) in gone_days)
 
     return keys, excluded
 

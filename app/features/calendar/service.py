@@ -16,17 +16,11 @@ from app.formats.ics import Entry, read_entries
 from app.formats.problems import ImportProblem, Notes
 from app.formats.zones import iana_name
 
-STRIDE = timedelta(
-    days=90
-)  # expanded beyond the day that is needed, so that the next days find it done
+STRIDE = timedelta(days=90)  # expanded beyond the day that is needed, so that the next days find it done
 
 
 def import_events(
-    conn: Connection,
-    user_id: UUID,
-    entries: Sequence[Entry],
-    now: datetime,
-    notes: Notes,
+    conn: Connection, user_id: UUID, entries: Sequence[Entry], now: datetime, notes: Notes
 ) -> CalendarChanges:
     """Store the events among `entries` in the caller's transaction; `now` (aware) is the middle of the window.
 
@@ -37,38 +31,24 @@ def import_events(
     window = Window.around(now)
     events = read_events(entries, zone, window, notes)
     # Single occurrences of a series that came earlier belong into it.
-    stored = repository.stored_series(
-        conn, user_id, [event.external_id for event in events if not event.complete]
-    )
-    for event in [
-        event for event in events if not event.complete and event.external_id in stored
-    ]:
+    stored = repository.stored_series(conn, user_id, [event.external_id for event in events if not event.complete])
+    for event in [event for event in events if not event.complete and event.external_id in stored]:
         earlier = read_entries(stored[event.external_id], notes)
         events += read_events([*earlier, *event.entries], zone, window, notes)
-    events = [
-        event for event in events if event.complete or event.external_id not in stored
-    ]
+    events = [event for event in events if event.complete or event.external_id not in stored]
     return _store(conn, user_id, events, window)
 
 
-def _store(
-    conn: Connection, user_id: UUID, events: Sequence[Event], window: Window
-) -> CalendarChanges:
+def _store(conn: Connection, user_id: UUID, events: Sequence[Event], window: Window) -> CalendarChanges:
     series = [event for event in events if event.ics]
     singles = [event for event in events if not event.ics]
     changes = CalendarChanges()
-    former = repository.drop_former_series(
-        conn, user_id, [e.external_id for e in singles if e.complete]
-    )
-    changes.events, made_way = repository.store_series(
-        conn, user_id, series, window.stop
-    )
+    former = repository.drop_former_series(conn, user_id, [e.external_id for e in singles if e.complete])
+    changes.events, made_way = repository.store_series(conn, user_id, series, window.stop)
     vanished = repository.drop_vanished(conn, user_id, series, window.start)
     rows = [(o, event.external_id) for event in series for o in event.occurrences]
     changes.occurrences = repository.store_occurrences(conn, user_id, rows)
-    alone = repository.store_occurrences(
-        conn, user_id, [(o, None) for event in singles for o in event.occurrences]
-    )
+    alone = repository.store_occurrences(conn, user_id, [(o, None) for event in singles for o in event.occurrences])
     changes.events += alone
     changes.occurrences += alone + Counts(removed=former + made_way + vanished)
     return changes
@@ -85,9 +65,7 @@ def ensure_expanded(conn: Connection, user_id: UUID, until: datetime) -> int:
     zone, stop, notes = _zone(conn, user_id), until + STRIDE, Notes()
     rows = []
     for external_id, ics, expanded_until in behind:
-        for event in read_events(
-            read_entries(ics, notes), zone, Window(expanded_until, stop), notes
-        ):
+        for event in read_events(read_entries(ics, notes), zone, Window(expanded_until, stop), notes):
             rows += [(occurrence, external_id) for occurrence in event.occurrences]
     repository.set_expanded(conn, user_id, [item[0] for item in behind], stop)
     return repository.store_occurrences(conn, user_id, rows).added

@@ -30,9 +30,7 @@ def read_csv(table: Table, file_name: str, zone: str, notes: Notes) -> TaskList:
     """
     columns = [_column(name) for name in table.columns]
     if "title" not in columns:
-        raise ImportProblem(
-            f"has no column title (its columns: {shown(', '.join(filter(None, table.columns)), 200)})"
-        )
+        raise ImportProblem(f"has no column title (its columns: {shown(', '.join(filter(None, table.columns)), 200)})")
     for spelled, column in zip(table.columns, columns, strict=True):
         if spelled and column not in COLUMNS:
             notes.warn(f"the column {shown(spelled)} is unknown and is left out")
@@ -45,11 +43,7 @@ def read_csv(table: Table, file_name: str, zone: str, notes: Notes) -> TaskList:
             notes.problems.append(ImportProblem(problem.message, row.where))
             continue
         if task.external_id in tasks:
-            notes.problems.append(
-                ImportProblem(
-                    f"external_id {shown(task.external_id)} is there twice", row.where
-                )
-            )
+            notes.problems.append(ImportProblem(f"external_id {shown(task.external_id)} is there twice", row.where))
             continue
         tasks[task.external_id] = task
     given = {name for name in columns if name in COLUMNS} - {"external_id"}
@@ -77,9 +71,7 @@ def _task(row: Row, default_project: str, zone: str, ids: Ids, notes: Notes) -> 
         raise ImportProblem(f"has completed_at, but its status is {status}")
     if start and due and due < start:
         notes.warn("due_date is before start_date", row.where)
-    recurrence = (
-        parse_rule(row.get("recurrence")).text if row.get("recurrence") else None
-    )
+    recurrence = parse_rule(row.get("recurrence")).text if row.get("recurrence") else None
     return Task(
         external_id=short_id(row.get("external_id")) or ids.next(project, title),
         project=project,

@@ -8,17 +8,7 @@ from datetime import datetime
 from app.formats.counts import Counts
 
 ALL_FIELDS = frozenset(
-    {
-        "project",
-        "title",
-        "description",
-        "status",
-        "priority",
-        "start_date",
-        "due_date",
-        "completed_at",
-        "recurrence",
-    }
+    {"project", "title", "description", "status", "priority", "start_date", "due_date", "completed_at", "recurrence"}
 )
 
 
@@ -39,9 +29,7 @@ class Task:
     recurrence: str | None = None
     cancelled: bool = False
     parent: str | None = None  # external id of the task that this is a part of
-    recurrence_of: str | None = (
-        None  # external id of the repeating task that this is one occurrence of
-    )
+    recurrence_of: str | None = None  # external id of the repeating task that this is one occurrence of
 
 
 @dataclass(frozen=True)

@@ -95,10 +95,7 @@ def _split_time(words: str) -> tuple[str, time | None]:
 def _index(word: str, names: tuple[str, ...]) -> int | None:
     """The place of a name, given in full or by its first three letters or more."""
     word = word.rstrip(".")
-    return next(
-        (i for i, name in enumerate(names) if len(word) >= 3 and name.startswith(word)),
-        None,
-    )
+    return next((i for i, name in enumerate(names) if len(word) >= 3 and name.startswith(word)), None)
 
 
 def _weekday(word: str) -> int | None:
@@ -119,17 +116,13 @@ def _day(words: str, today: date) -> date | None:
         return (today + relativedelta(months=1)).replace(day=1)
     if words == "next year":
         return date(today.year + 1, 1, 1)
-    if match := re.fullmatch(
-        r"(?:in )?(\d{1,4}|an?|one) (day|week|month|year)s?", words
-    ):
+    if match := re.fullmatch(r"(?:in )?(\d{1,4}|an?|one) (day|week|month|year)s?", words):
         number = int(match[1]) if match[1].isdecimal() else 1
         return today + relativedelta(**{f"{match[2]}s": number})
     first, _, rest = words.partition(" ")
     if first == "next" and (weekday := _weekday(rest)) is not None:
         return today + timedelta(days=7 - today.weekday() + weekday)
-    if (
-        weekday := _weekday(words.removeprefix("this ").removeprefix("on "))
-    ) is not None:
+    if (weekday := _weekday(words.removeprefix("this ").removeprefix("on "))) is not None:
         return today + timedelta(days=(weekday - today.weekday() - 1) % 7 + 1)
     return _calendar_day(words, today)
 
@@ -142,9 +135,7 @@ def _calendar_day(words: str, today: date) -> date | None:
         return _in_year(int(match[2]), int(match[1]), match[3], today)
     if match := re.fullmatch(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})", words):
         one, two = int(match[1]), int(match[2])
-        if (
-            one == two or max(one, two) > 12
-        ):  # else nobody can tell the day from the month
+        if one == two or max(one, two) > 12:  # else nobody can tell the day from the month
             return date(int(match[3]), min(one, two), max(one, two))
         return None
     return _named_day(words, today)
@@ -155,9 +146,7 @@ def _named_day(words: str, today: date) -> date | None:
     match = re.fullmatch(r"([a-z]+)\.? (\d{1,2})(?:st|nd|rd|th)?(?: (\d{4}))?", words)
     month, day = (match[1], match[2]) if match else ("", "")
     if not match:
-        match = re.fullmatch(
-            r"(\d{1,2})(?:st|nd|rd|th)?(?: of)? ([a-z]+)\.?(?: (\d{4}))?", words
-        )
+        match = re.fullmatch(r"(\d{1,2})(?:st|nd|rd|th)?(?: of)? ([a-z]+)\.?(?: (\d{4}))?", words)
         month, day = (match[2], match[1]) if match else ("", "")
     index = _index(month, _MONTHS)
     return None if index is None else _in_year(index + 1, int(day), match[3], today)
@@ -166,9 +155,7 @@ def _named_day(words: str, today: date) -> date | None:
 def _in_year(month: int, day: int, year: str | None, today: date) -> date:
     if year:
         return date(int(year), month, day)
-    for candidate in range(
-        today.year, today.year + 9
-    ):  # 29 February is at most eight years away
+    for candidate in range(today.year, today.year + 9):  # 29 February is at most eight years away
         try:
             found = date(candidate, month, day)
         except ValueError:
@@ -216,13 +203,9 @@ def _rule(what: str, today: date) -> str:
         return "FREQ=MONTHLY;INTERVAL=3"
     if what in ("last day", "last day of the month", "last day of month"):
         return "FREQ=MONTHLY;BYMONTHDAY=-1"
-    if match := re.fullmatch(
-        r"(?:(\d{1,3}|other) )?(day|week|month|year)s?(?: on)?(?: (.+))?", what
-    ):
+    if match := re.fullmatch(r"(?:(\d{1,3}|other) )?(day|week|month|year)s?(?: on)?(?: (.+))?", what):
         interval = 2 if match[1] == "other" else int(match[1] or 1)
-        base = f"FREQ={_UNITS[match[2]]}" + (
-            f";INTERVAL={interval}" if interval != 1 else ""
-        )
+        base = f"FREQ={_UNITS[match[2]]}" + (f";INTERVAL={interval}" if interval != 1 else "")
         if match[3] and match[2] == "week":
             return f"{base};BYDAY={_weekdays(match[3])}"
         if match[3]:
@@ -232,8 +215,7 @@ def _rule(what: str, today: date) -> str:
     if match := re.fullmatch(r"other (.+)", what):
         interval, what = ";INTERVAL=2", match[1]
     if match := re.fullmatch(
-        r"(\d(?:st|nd|rd|th)|first|second|third|fourth|last) ([a-z]+)(?: of (?:the|each|every) month)?",
-        what,
+        r"(\d(?:st|nd|rd|th)|first|second|third|fourth|last) ([a-z]+)(?: of (?:the|each|every) month)?", what
     ):
         number = _ORDINALS.get(match[1]) or int(match[1][0])
         if (weekday := _weekday(match[2])) is not None and number <= 5:
@@ -241,18 +223,12 @@ def _rule(what: str, today: date) -> str:
     if (day := _named_day(what.replace(" ,", ""), today)) is not None:
         return f"FREQ=YEARLY{interval};BYMONTH={day.month};BYMONTHDAY={day.day}"
     if re.fullmatch(r"\d{1,2}(st|nd|rd|th)?( (,|and) \d{1,2}(st|nd|rd|th)?)*", what):
-        return (
-            f"FREQ=MONTHLY{interval};BYMONTHDAY={','.join(re.findall(r'[0-9]+', what))}"
-        )
+        return f"FREQ=MONTHLY{interval};BYMONTHDAY={','.join(re.findall(r'[0-9]+', what))}"
     return f"FREQ=WEEKLY{interval};BYDAY={_weekdays(what)}"
 
 
 def _weekdays(words: str) -> str:
-    days = [
-        _weekday(word)
-        for word in re.split(r"(?: , | and | & | )+", f" {words} ")
-        if word
-    ]
+    days = [_weekday(word) for word in re.split(r"(?: , | and | & | )+", f" {words} ") if word]
     if not days or None in days:
         raise ValueError
     return ",".join(_CODES[day] for day in sorted(set(days)))

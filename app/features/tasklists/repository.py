@@ -120,59 +120,35 @@ def user_zone(conn: Connection, user_id: UUID) -> str | None:
     return conn.execute(_USER_ZONE, {"user_id": user_id}).scalar()
 
 
-def store_projects(
-    conn: Connection, user_id: UUID, task_list: TaskList
-) -> tuple[Counts, dict[str, str]]:
+def store_projects(conn: Connection, user_id: UUID, task_list: TaskList) -> tuple[Counts, dict[str, str]]:
     """Make the projects that the list names and the user does not have; returns also name (small letters) → id."""
     names: dict[str, str] = {}
-    for name in [
-        *(task.project for task in task_list.tasks if task.project),
-        *task_list.project_notes,
-    ]:
+    for name in [*(task.project for task in task_list.tasks if task.project), *task_list.project_notes]:
         names.setdefault(name.lower(), name)
     notes = {name.lower(): about for name, about in task_list.project_notes.items()}
-    rows = [
-        {"name": name, "description": notes.get(key)} for key, name in names.items()
-    ]
-    found = conn.execute(
-        _UPSERT_PROJECTS, {"user_id": user_id, "rows": json.dumps(rows)}
-    ).all()
+    rows = [{"name": name, "description": notes.get(key)} for key, name in names.items()]
+    found = conn.execute(_UPSERT_PROJECTS, {"user_id": user_id, "rows": json.dumps(rows)}).all()
     added, updated = sum(row.added for row in found), sum(row.updated for row in found)
-    return Counts(added, updated, len(found) - added - updated), {
-        row.key: str(row.id) for row in found
-    }
+    return Counts(added, updated, len(found) - added - updated), {row.key: str(row.id) for row in found}
 
 
 def store_tasks(
-    conn: Connection,
-    user_id: UUID,
-    task_list: TaskList,
-    projects: dict[str, str],
-    now: datetime,
+    conn: Connection, user_id: UUID, task_list: TaskList, projects: dict[str, str], now: datetime
 ) -> Counts:
     """Write the tasks; fields that the list does not give stay as they are."""
     counts = Counts()
     for start in range(0, len(task_list.tasks), CHUNK):
         rows = [_row(task, projects) for task in task_list.tasks[start : start + CHUNK]]
-        values = {
-            "user_id": user_id,
-            "rows": json.dumps(rows),
-            "given": sorted(task_list.given),
-            "now": now,
-        }
+        values = {"user_id": user_id, "rows": json.dumps(rows), "given": sorted(task_list.given), "now": now}
         row = conn.execute(_UPSERT_TASKS, values).one()
         counts += Counts(row.added, row.updated, len(rows) - row.added - row.updated)
     return counts
 
 
-def link(
-    conn: Connection, user_id: UUID, tasks: Iterable[Task], parts: dict[str, str]
-) -> None:
+def link(conn: Connection, user_id: UUID, tasks: Iterable[Task], parts: dict[str, str]) -> None:
     """Tie occurrences to their repeating task, and parts (child → parent, external ids) to the task they are part of."""
     tasks = list(tasks)
-    occurrences = {
-        task.external_id: task.recurrence_of for task in tasks if task.recurrence_of
-    }
+    occurrences = {task.external_id: task.recurrence_of for task in tasks if task.recurrence_of}
     if occurrences:
         conn.execute(_LINK_OCCURRENCES, {"user_id": user_id, **_pairs(occurrences)})
     ids = [task.external_id for task in tasks]
@@ -184,11 +160,7 @@ def _pairs(links: dict[str, str]) -> dict[str, list[str]]:
 
 
 def _row(task: Task, projects: dict[str, str]) -> dict:
-    times = {
-        name: getattr(task, name) for name in ("start_date", "due_date", "completed_at")
-    }
+    times = {name: getattr(task, name) for name in ("start_date", "due_date", "completed_at")}
     project_id = projects.get(task.project.lower()) if task.project else None
-    times = {
-        name: moment.isoformat() if moment else None for name, moment in times.items()
-    }
+    times = {name: moment.isoformat() if moment else None for name, moment in times.items()}
     return {**vars(task), **times, "project_id": project_id}

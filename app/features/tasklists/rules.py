@@ -15,16 +15,7 @@ MAX_ID = 300  # characters; what an index entry takes with ease
 MAX_TITLE = 1000
 
 STATUSES = {
-    "backlog": (
-        "",
-        "backlog",
-        "todo",
-        "to do",
-        "open",
-        "new",
-        "not started",
-        "needs action",
-    ),
+    "backlog": ("", "backlog", "todo", "to do", "open", "new", "not started", "needs action"),
     "in_progress": ("in progress", "doing", "started", "active", "in process"),
     "blocked": ("blocked", "waiting", "on hold"),
     "done": ("done", "completed", "complete", "closed", "finished", "x"),
@@ -54,15 +45,11 @@ def parse_date(value: str, column: str, zone: str) -> tuple[datetime | None, boo
     text = value.strip()
     if not text:
         return None, False
-    wrong = ImportProblem(
-        f"{column} is not a date (2026-12-24) or time (2026-12-24T14:00+01:00): {shown(value)}"
-    )
+    wrong = ImportProblem(f"{column} is not a date (2026-12-24) or time (2026-12-24T14:00+01:00): {shown(value)}")
     if match := _TRAILING_ZONE.match(text):
         named = iana_name(match["zone"])
         if named is None:
-            raise ImportProblem(
-                f"{column} names an unknown time zone: {shown(match['zone'])}"
-            )
+            raise ImportProblem(f"{column} names an unknown time zone: {shown(match['zone'])}")
         zone, text = named, match["time"].strip()
     try:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
@@ -81,11 +68,7 @@ def day_start(day: date, zone: str) -> datetime:
 
 def instant(moment: datetime, zone: str) -> datetime:
     """A time in UTC; one without an offset is a time on the wall in `zone`."""
-    return (
-        to_utc(moment, ZoneInfo(zone))
-        if moment.tzinfo is None
-        else moment.astimezone(UTC)
-    )
+    return to_utc(moment, ZoneInfo(zone)) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def file_project(file_name: str) -> str:
@@ -119,7 +102,5 @@ class Ids:
         """The id of the next task with these words."""
         said = "\n".join((word or "").casefold() for word in words)
         self.seen[said] = number = self.seen.get(said, 0) + 1
-        digest = hashlib.sha256(
-            f"{said}\n{number}".encode("utf-8", "surrogatepass")
-        ).hexdigest()[:32]
+        digest = hashlib.sha256(f"{said}\n{number}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
         return f"{self.kind}:{digest}"

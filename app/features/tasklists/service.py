@@ -20,12 +20,7 @@ from app.formats.zones import iana_name
 
 
 def import_table(
-    conn: Connection,
-    user_id: UUID,
-    text: str,
-    file_name: str,
-    now: datetime,
-    notes: Notes,
+    conn: Connection, user_id: UUID, text: str, file_name: str, now: datetime, notes: Notes
 ) -> TaskChanges:
     """Store a CSV list, ours or Todoist's by its columns, in the caller's transaction.
 
@@ -34,29 +29,18 @@ def import_table(
     """
     table, zone = read_table(text, notes), _zone(conn, user_id)
     if is_todoist(table):
-        return _store(
-            conn, user_id, read_todoist(table, file_name, zone, now, notes), now
-        )
+        return _store(conn, user_id, read_todoist(table, file_name, zone, now, notes), now)
     return _store(conn, user_id, read_csv(table, file_name, zone, notes), now)
 
 
 def import_todos(
-    conn: Connection,
-    user_id: UUID,
-    entries: Sequence[Entry],
-    file_name: str,
-    now: datetime,
-    notes: Notes,
+    conn: Connection, user_id: UUID, entries: Sequence[Entry], file_name: str, now: datetime, notes: Notes
 ) -> TaskChanges:
     """Store the VTODOs among the entries of an iCalendar file, likewise."""
-    return _store(
-        conn, user_id, read_todos(entries, file_name, _zone(conn, user_id), notes), now
-    )
+    return _store(conn, user_id, read_todos(entries, file_name, _zone(conn, user_id), notes), now)
 
 
-def _store(
-    conn: Connection, user_id: UUID, task_list: TaskList, now: datetime
-) -> TaskChanges:
+def _store(conn: Connection, user_id: UUID, task_list: TaskList, now: datetime) -> TaskChanges:
     if not task_list.tasks:
         return TaskChanges()
     projects, ids = repository.store_projects(conn, user_id, task_list)

@@ -9,23 +9,14 @@ from zoneinfo import ZoneInfo
 
 from app.features.tasklists.models import Task, TaskList
 from app.features.tasklists.phrases import read_phrase
-from app.features.tasklists.rules import (
-    Ids,
-    day_start,
-    file_project,
-    instant,
-    one_line,
-    parse_date,
-)
+from app.features.tasklists.rules import Ids, day_start, file_project, instant, one_line, parse_date
 from app.formats.problems import ImportProblem, Notes, shown
 from app.formats.table import Row, Table
 from app.formats.zones import iana_name
 
 # 1 is Todoist's p1; 4 is its default, a task without urgency.
 PRIORITY = {"1": "high", "2": "medium", "3": "medium", "4": "low", "": "medium"}
-GIVEN = frozenset(
-    {"project", "title", "description", "priority", "due_date", "recurrence"}
-)
+GIVEN = frozenset({"project", "title", "description", "priority", "due_date", "recurrence"})
 DEEPEST = 10
 _LABEL = re.compile(r"(?<!\S)@([\w-]+)")
 
@@ -62,29 +53,19 @@ class _Reader:
         elif kind == "note":
             self.note(content)
         elif kind != "meta":
-            raise ImportProblem(
-                f"TYPE is not task, section or note: {shown(row.get('type')) or 'empty'}"
-            )
+            raise ImportProblem(f"TYPE is not task, section or note: {shown(row.get('type')) or 'empty'}")
 
     def task(self, row: Row, content: str) -> None:
         title, tags = _title(content)
         if not title:
             raise ImportProblem("has no CONTENT")
         if row.get("priority") not in PRIORITY:
-            raise ImportProblem(
-                f"PRIORITY is not 1, 2, 3 or 4: {shown(row.get('priority'))}"
-            )
+            raise ImportProblem(f"PRIORITY is not 1, 2, 3 or 4: {shown(row.get('priority'))}")
         indent = row.get("indent") or "1"
-        if not (
-            indent.isascii() and indent.isdecimal() and 1 <= int(indent[:3]) <= DEEPEST
-        ):
-            raise ImportProblem(
-                f"INDENT is not a number from 1 to {DEEPEST}: {shown(indent)}"
-            )
+        if not (indent.isascii() and indent.isdecimal() and 1 <= int(indent[:3]) <= DEEPEST):
+            raise ImportProblem(f"INDENT is not a number from 1 to {DEEPEST}: {shown(indent)}")
         del self.path[int(indent) - 1 :]
-        external_id = self.ids.next(
-            self.project, self.section, *(words for _, words in self.path), title
-        )
+        external_id = self.ids.next(self.project, self.section, *(words for _, words in self.path), title)
         said, due, all_day, recurrence = self.date(row)
         about = [
             row.get("description"),
@@ -118,10 +99,7 @@ class _Reader:
             try:
                 due, all_day, recurrence = self.meant(text, zone)
             except ImportProblem:
-                self.notes.warn(
-                    f"the date is not understood and kept in the description: {shown(text)}",
-                    row.where,
-                )
+                self.notes.warn(f"the date is not understood and kept in the description: {shown(text)}", row.where)
                 said.append(f"Date: {shown(text, 200)}")
         if text := row.get("deadline"):
             try:
@@ -130,10 +108,7 @@ class _Reader:
                     return said, deadline, deadline_is_day, recurrence
                 said.append(f"Deadline: {deadline.astimezone(ZoneInfo(zone)):%Y-%m-%d}")
             except ImportProblem:
-                self.notes.warn(
-                    f"the deadline is not understood and kept in the description: {shown(text)}",
-                    row.where,
-                )
+                self.notes.warn(f"the deadline is not understood and kept in the description: {shown(text)}", row.where)
                 said.append(f"Deadline: {shown(text, 200)}")
         return said, due, all_day, recurrence
 
@@ -148,11 +123,7 @@ class _Reader:
         try:
             if phrase.time is None:
                 return day_start(phrase.day, self.zone), True, phrase.recurrence
-            return (
-                instant(datetime.combine(phrase.day, phrase.time), zone),
-                False,
-                phrase.recurrence,
-            )
+            return (instant(datetime.combine(phrase.day, phrase.time), zone), False, phrase.recurrence)
         except OverflowError:
             raise ImportProblem("a date is out of range") from None
 
@@ -167,9 +138,7 @@ class _Reader:
         self.tasks[-1] = replace(task, description=text)
 
 
-def read_todoist(
-    table: Table, file_name: str, zone: str, now: datetime, notes: Notes
-) -> TaskList:
+def read_todoist(table: Table, file_name: str, zone: str, now: datetime, notes: Notes) -> TaskList:
     """Tasks of Todoist's export; the file's name is the project. `now` (aware) is what `tomorrow` counts from.
 
     Rows that are wrong are refused in `notes`, by line.
@@ -180,11 +149,7 @@ def read_todoist(
             reader.take(row)
         except ImportProblem as problem:
             notes.problems.append(ImportProblem(problem.message, row.where))
-    about = (
-        {reader.project: "\n\n".join(reader.project_notes)}
-        if reader.project_notes
-        else {}
-    )
+    about = {reader.project: "\n\n".join(reader.project_notes)} if reader.project_notes else {}
     return TaskList(tuple(reader.tasks), GIVEN, about)
 
 

@@ -6,25 +6,16 @@ from collections.abc import Iterable
 from datetime import date, datetime
 
 from app.features.tasklists.models import ALL_FIELDS, Task, TaskList
-from app.features.tasklists.rules import (
-    Ids,
-    day_start,
-    file_project,
-    instant,
-    one_line,
-    short_id,
-)
+from app.features.tasklists.rules import Ids, day_start, file_project, instant, one_line, short_id
 from app.formats.components import Parsed, is_day, parse
 from app.formats.ics import Entry
-from app.formats.problems import ImportProblem, Notes, shown
+from app.formats.problems import UNREADABLE, ImportProblem, Notes, shown
 from app.formats.recurrence import parse_rule
 
 _STATUS = {"COMPLETED": "done", "IN-PROCESS": "in_progress"}
 
 
-def read_todos(
-    entries: Iterable[Entry], file_name: str, zone: str, notes: Notes
-) -> TaskList:
+def read_todos(entries: Iterable[Entry], file_name: str, zone: str, notes: Notes) -> TaskList:
     """The tasks among `entries`; the list they are in is the calendar's name, else the file's. Wrong ones are refused."""
     ids, tasks = Ids("todo"), {}
     for entry in entries:
@@ -39,15 +30,11 @@ def read_todos(
         except OverflowError:
             notes.problems.append(ImportProblem("a date is out of range", entry.where))
             continue
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
-            notes.problems.append(
-                ImportProblem(f"cannot be read: {shown(error, 120)}", entry.where)
-            )
+        except UNREADABLE as error:
+            notes.problems.append(ImportProblem(f"cannot be read: {shown(error, 120)}", entry.where))
             continue
         if task.external_id in tasks:
-            notes.warn(
-                "has the UID of an earlier entry and takes its place", entry.where
-            )
+            notes.warn("has the UID of an earlier entry and takes its place", entry.where)
         tasks[task.external_id] = task
     return TaskList(tuple(tasks.values()), ALL_FIELDS)
 
@@ -62,20 +49,13 @@ def _task(parsed: Parsed, entry: Entry, project: str, zone: str, ids: Ids) -> Ta
     own = short_id(uid) if uid else ids.next(project, title)
     external_id, recurrence_of = own, None
     if (key := _moment(component, "RECURRENCE-ID")) is not None:
-        external_id, recurrence_of = (
-            short_id(f"{uid}/{_store(key, zone):%Y%m%dT%H%M%SZ}"),
-            own,
-        )
+        external_id, recurrence_of = (short_id(f"{uid}/{_store(key, zone):%Y%m%dT%H%M%SZ}"), own)
     completed = _moment(component, "COMPLETED")
     status = _STATUS.get((entry.value("STATUS") or "").upper(), "backlog")
     if completed is not None or entry.value("PERCENT-COMPLETE") == "100":
         status = "done"
     tags = ", ".join(_tags(component))
-    description = "\n\n".join(
-        filter(
-            None, (_text(component, "DESCRIPTION").strip(), tags and f"Tags: {tags}")
-        )
-    )
+    description = "\n\n".join(filter(None, (_text(component, "DESCRIPTION").strip(), tags and f"Tags: {tags}")))
     return Task(
         external_id=external_id,
         project=project,
@@ -85,13 +65,9 @@ def _task(parsed: Parsed, entry: Entry, project: str, zone: str, ids: Ids) -> Ta
         priority=_priority(entry.value("PRIORITY")),
         start_date=_store(start, zone),
         due_date=_store(due, zone),
-        all_day=is_day(due if due is not None else start)
-        if due is not None or start is not None
-        else False,
+        all_day=is_day(due if due is not None else start) if due is not None or start is not None else False,
         completed_at=_store(completed, zone) if status == "done" else None,
-        recurrence=parse_rule(rule).text
-        if (rule := entry.value("RRULE")) and recurrence_of is None
-        else None,
+        recurrence=parse_rule(rule).text if (rule := entry.value("RRULE")) and recurrence_of is None else None,
         cancelled=(entry.value("STATUS") or "").upper() == "CANCELLED",
         parent=_parent(entry),
         recurrence_of=recurrence_of,
@@ -118,21 +94,13 @@ def _text(component, name: str) -> str:
 
 def _tags(component) -> list[str]:
     value = component.get("CATEGORIES", [])
-    tags = [
-        str(tag).strip()
-        for item in (value if isinstance(value, list) else [value])
-        for tag in item.cats
-    ]
+    tags = [str(tag).strip() for item in (value if isinstance(value, list) else [value]) for tag in item.cats]
     return [tag for tag in tags if tag]
 
 
 def _priority(value: str | None) -> str:
     """RFC 5545: 1–4 high, 5 medium, 6–9 low; 0 or nothing is undefined."""
-    number = (
-        int(value)
-        if value and value.isascii() and value.isdecimal() and len(value) < 3
-        else 0
-    )
+    number = int(value) if value and value.isascii() and value.isdecimal() and len(value) < 3 else 0
     if 1 <= number <= 4:
         return "high"
     return "low" if number >= 6 else "medium"
@@ -142,8 +110,6 @@ def _parent(entry: Entry) -> str | None:
     for line in entry.lines:
         head, _, value = line.partition(":")
         words = head.upper().split(";")
-        if words[0] == "RELATED-TO" and not any(
-            w.startswith("RELTYPE=") and w != "RELTYPE=PARENT" for w in words[1:]
-        ):
+        if words[0] == "RELATED-TO" and not any(w.startswith("RELTYPE=") and w != "RELTYPE=PARENT" for w in words[1:]):
             return short_id(value.strip()) or None
     return None
