@@ -21,7 +21,8 @@ from app.formats.zones import iana_name
 
 TIME_PROPERTIES = frozenset({"DTSTART", "DTEND", "DUE", "RECURRENCE-ID", "EXDATE", "RDATE", "COMPLETED"})
 # A value of these that cannot be read makes the entry another one; of any other property only that is lost.
-NEEDED = TIME_PROPERTIES | {"RRULE", "DURATION"}
+NEEDED = TIME_PROPERTIES | {"DURATION"}
+_READ = NEEDED | {"SUMMARY", "DESCRIPTION", "LOCATION", "CATEGORIES", "X-MICROSOFT-CDO-ALLDAYEVENT"}
 _TZID = re.compile(r';TZID=("[^"]*"|[^";:]*)', re.IGNORECASE)
 _DAY = re.compile(r"^\d{8}(,|$)")
 _ONCE = ("DTSTART", "DTEND", "DUE", "DURATION", "RECURRENCE-ID", "COMPLETED")
@@ -44,8 +45,9 @@ def parse(entry: Entry, user_zone: str, notes: Notes) -> Parsed:
     """Parse one entry. Raises ImportProblem naming the property that cannot be read."""
     zone = calendar_zone(entry, user_zone)
     defined: dict[str, str] = {}
-    lines = [_zoned(line, entry, zone, defined, notes) for line in entry.lines]
-    text = "\r\n".join(["BEGIN:VCALENDAR", *defined.values(), *lines, "END:VCALENDAR", ""])
+    lines = [_zoned(line, entry, zone, defined, notes) for line in entry.lines if name_of(line) in _READ]
+    # Whatever it is, it is parsed as an event: only in events does the library go on after a wrong property.
+    text = "\r\n".join(["BEGIN:VCALENDAR", *defined.values(), "BEGIN:VEVENT", *lines, "END:VEVENT", "END:VCALENDAR", ""])
     try:
         component = icalendar.Calendar.from_ical(text).subcomponents[-1]
     except UNREADABLE as error:
@@ -57,7 +59,7 @@ def parse(entry: Entry, user_zone: str, notes: Notes) -> Parsed:
 def _refuse_broken(component: icalendar.Component, entry: Entry) -> None:
     for name, message in component.errors:
         if name and name.upper() in NEEDED:
-            expected = {"RRULE": "a recurrence rule", "DURATION": "a duration"}.get(name.upper(), "a date or time")
+            expected = "a duration" if name.upper() == "DURATION" else "a date or time"
             value = entry.value(name.upper())
             raise ImportProblem(f"{name.upper()} is not {expected}: {shown(value or message)}", entry.where)
     for name in _ONCE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from app.features.calendar.models import Event, Window
-from app.features.calendar.rules import Part, external_id, happening, key_of, read_part, series, uid_of
+from app.features.calendar.rules import Part, external_id, happening, key_of, read_part, series
 from app.formats.ics import Entry, name_of
 from app.formats.problems import ImportProblem, Notes
 
@@ -20,7 +20,8 @@ def read_events(entries: Iterable[Entry], user_zone: str, window: Window, notes:
         if entry.kind != "VEVENT":
             continue
         try:
-            groups.setdefault(uid_of(entry), []).append(read_part(entry, user_zone, notes))
+            part = read_part(entry, user_zone, notes)
+            groups.setdefault(part.uid, []).append(part)
         except ImportProblem as problem:
             notes.problems.append(problem)
     events = []

@@ -83,6 +83,8 @@ _STORED_SERIES = text("""
     where user_id = :user_id and external_id = any(cast(:ids as text[])) for update
 """)
 
+_FURTHEST = text("select max(expanded_until) from calendar_series where user_id = :user_id")
+
 _BEHIND = text("""
     select external_id, ics, expanded_until from calendar_series
     where user_id = :user_id and expanded_until < :until order by external_id for update
@@ -100,6 +102,11 @@ _USER_ZONE = text("select timezone from users where id = :user_id for no key upd
 def user_zone(conn: Connection, user_id: UUID) -> str | None:
     """The user's time zone as stored, the user locked until the transaction ends; None for an unknown user."""
     return conn.execute(_USER_ZONE, {"user_id": user_id}).scalar()
+
+
+def furthest_expansion(conn: Connection, user_id: UUID) -> datetime | None:
+    """How far the user's series have been expanded, at most."""
+    return conn.execute(_FURTHEST, {"user_id": user_id}).scalar()
 
 
 def stored_series(conn: Connection, user_id: UUID, ids: Sequence[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ import icalendar
 from app.features.calendar.models import Occurrence, Window
 from app.formats import recurrence
 from app.formats.components import is_day, length, midnight, parse, to_utc
-from app.formats.ics import Entry
+from app.formats.ics import Entry, name_of, value_of
 from app.formats.problems import UNREADABLE, ImportProblem, Notes, shown
 from app.formats.recurrence import MAX_OCCURRENCES, Rule, parse_rule
 
@@ -80,8 +80,6 @@ def _part(component: icalendar.Component, entry: Entry, zone: str, user_zone: st
         days, exact = max(1, days + (exact > timedelta())), timedelta()
     recurrence_id = _moment(component, "RECURRENCE-ID")
     and_future = "RECURRENCE-ID" in component and component["RECURRENCE-ID"].params.get("RANGE", "") == "THISANDFUTURE"
-    raw_rules = component.get("RRULE", [])
-    rules = [rule.to_ical().decode() for rule in (raw_rules if isinstance(raw_rules, list) else [raw_rules])]
     part = Part(
         entry=entry,
         uid=uid_of(entry),
@@ -90,7 +88,7 @@ def _part(component: icalendar.Component, entry: Entry, zone: str, user_zone: st
         exact=exact,
         recurrence_id=recurrence_id,
         and_future=and_future,
-        rules=tuple(parse_rule(rule) for rule in rules),
+        rules=tuple(parse_rule(value_of(line)) for line in entry.lines if name_of(line) == "RRULE"),
         rdates=tuple(_moments(component, "RDATE")),
         exdates=tuple(_moments(component, "EXDATE")),
         rank=(_sequence(entry), entry.value("LAST-MODIFIED") or entry.value("DTSTAMP") or "", entry.number),
@@ -249,9 +247,8 @@ def _moved(master: Part, base: Part, key: Moment) -> datetime:
 def _keys(master: Part, window: Window, notes: Notes) -> tuple[dict, Callable[[Moment], bool]]:
     """Original starts in the window, each with a length of its own where an RDATE gives one; and which are excluded."""
     whole_days, tz = is_day(master.start), master.tz
-    longest = timedelta(days=master.days + 1) + master.exact
-    first = _local(window.start, tz) - longest - timedelta(days=1)
-    last = _local(window.stop, tz) + timedelta(days=1)
+    first = _local(window.start, tz) - timedelta(days=master.days) - master.exact
+    last = _local(window.stop, tz)
     start = datetime.combine(master.start, time()) if whole_days else master.start.replace(tzinfo=None)
     keys: dict[Moment, tuple[int, timedelta] | None] = {key_of(master, master.start): None}
     for rule in master.rules:

@@ -29,6 +29,8 @@ def import_events(
     """
     zone = _zone(conn, user_id)
     window = Window.around(now)
+    if (further := repository.furthest_expansion(conn, user_id)) and further > window.stop:
+        window = Window(window.start, further)  # what was needed later stays
     events = read_events(entries, zone, window, notes)
     # Single occurrences of a series that came earlier belong into it.
     stored = repository.stored_series(conn, user_id, [event.external_id for event in events if not event.complete])
