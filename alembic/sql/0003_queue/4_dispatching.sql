@@ -69,7 +69,7 @@ declare
     sent int := 0;
     got int;
 begin
-    select coalesce(array_agg(t::queue_type), '{}') into types from unnest(p_job_types) t
+    select coalesce(array_agg(distinct t::queue_type), '{}') into types from unnest(p_job_types) t
     where queue_setting('external.' || t, 'false') <> 'true' and queue_setting('paused.' || t, 'false') <> 'true';
     perform promote_due_retries(types);
     if p_limit <= 0 then

@@ -20,7 +20,7 @@ declare
     claimed_so_far int := 0;
     got int;
 begin
-    select coalesce(array_agg(t::queue_type), '{}') into types from unnest(p_job_types) t
+    select coalesce(array_agg(distinct t::queue_type), '{}') into types from unnest(p_job_types) t
     where queue_setting('paused.' || t, 'false') <> 'true';
     perform promote_due_retries(types);
     if wanted <= 0 then
