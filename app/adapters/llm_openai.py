@@ -11,9 +11,6 @@ import re
 import time
 from dataclasses import dataclass
 
-import openai
-from openai import OpenAI
-
 from app.ports.llm import Completion, LLMUnavailable
 from app.settings import Settings
 
@@ -75,6 +72,9 @@ class ChainLLM:
         return None
 
     def _ask(self, route: _Route, messages: list[dict[str, str]], max_tokens: int) -> str:
+        # The library takes half a second to load: only processes that ask a model pay for it, and not at their start.
+        from openai import OpenAI
+
         # A client for one call: nothing open is carried over a fork, and a call takes seconds anyway.
         with OpenAI(
             api_key=route.key, base_url=route.base_url, timeout=self._settings.llm_timeout, max_retries=0
@@ -111,6 +111,8 @@ def _text_of(body: bytes) -> str:
 
 def _in_words(error: Exception) -> str:
     """Why a call failed. Never the provider's own message: it may repeat a part of the key or of the request."""
+    import openai
+
     if isinstance(error, _Refused):
         return str(error)
     if isinstance(error, openai.RateLimitError):
