@@ -29,6 +29,8 @@ for _module in (running, services, import_files):
 
 def main() -> None:
     """The console script. What can be said in one line ends in one line and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to fail
     try:
         app()
     except (StartError, SettingsError) as error:

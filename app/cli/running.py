@@ -187,8 +187,7 @@ def _services(only: str | None, without: str | None) -> list[str]:
 
 
 def _home() -> Home:
-    os.chdir(CHECKOUT) if not os.environ.get("BUILDOS_HOME") else None
-    return Home(load_settings().buildos_home)
+    return Home(load_settings(_env_file=CHECKOUT / ".env").buildos_home)
 
 
 def register(app: typer.Typer) -> None:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
 from app.embedded.home import State
 
+STARTED_IN = os.getcwd()  # `up` goes elsewhere
 NAMES = ("postgres", "redis", "api", "worker", "beat")
 
 
@@ -22,15 +29,24 @@ def summary(state: State) -> str:
         f"  Logs       {at['logs']}/*.log",
     ]
     lines += [f"  User       {at['sample']}"] if "sample" in at else []
-    commands = {
-        "buildos status": "what is running",
-        'eval "$(buildos env)"': "addresses and process numbers for your shell",
+    us = command_name()
+    commands = {f"{us} brief --user {at['sample']}": "a brief, now"} if "sample" in at else {}
+    commands |= {
+        f"{us} status": "what is running",
+        f'eval "$({us} env)"': "addresses and process numbers for your shell",
     }
-    if "sample" in at:
-        commands = {f"buildos brief --user {at['sample']}": "a brief, now", **commands}
     width = max(map(len, commands)) + 3
     lines += ["", *(f"  {command:<{width}}{what}" for command, what in commands.items()), ""]
     return "\n".join(lines)
+
+
+def command_name() -> str:
+    """What to type for this command, here: its name where the shell finds it, else its path."""
+    ours = Path(sys.executable).parent / "buildos"
+    found = shutil.which("buildos")
+    if not ours.exists() or (found and Path(found).parent == ours.parent):
+        return "buildos"
+    return shlex.quote(min(str(ours), os.path.relpath(ours, STARTED_IN), key=len))
 
 
 def table(state: State, now: float) -> str:

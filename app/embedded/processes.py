@@ -70,11 +70,14 @@ def exited(process: subprocess.Popen[bytes]) -> bool:
     """Whether the program ended. What its dead leader left behind in its group is killed before the number is free again."""
     if process.returncode is not None:
         return True
-    try:
-        if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-            return False
-    except ChildProcessError:
-        pass
+    if hasattr(os, "waitid"):
+        try:
+            if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                return False
+        except ChildProcessError:
+            pass
+    elif process.poll() is None:
+        return False
     kill_group(process.pid)
     process.wait()
     return True

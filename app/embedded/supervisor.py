@@ -85,6 +85,8 @@ class Supervisor:
 
     def run_once(self, argv: list[str], env: dict[str, str], name: str) -> None:
         """Run a program to its end. Raises StartError with its last line when it fails."""
+        log = self.home.fresh_log(name)
+        before = log.stat().st_size if log.exists() else 0
         writer = self._output.open(name)
         try:
             process = processes.launch(argv, output=writer, env=env, cwd=CHECKOUT)
@@ -97,7 +99,7 @@ class Supervisor:
                 raise Interrupted
         self._output.drain()
         if process.returncode != 0:
-            lines = self.home.log(name).read_text(errors="replace").strip().splitlines()
+            lines = log.read_bytes()[before:].decode(errors="replace").strip().splitlines()
             raise StartError(lines[-1].removeprefix("buildos: ") if lines else f"{name} failed")
 
     def run(self) -> None:
