@@ -22,6 +22,7 @@ def summary(state: State) -> str:
         "",
         f"BuildOS is up{' without ' + ' and '.join(off) if off else ''}.",
         "",
+        f"  Console    {at['api']}/",
         f"  API        {at['api']}",
         f"  Docs       {at['api']}/docs",
         f"  Database   {at['database']}",
