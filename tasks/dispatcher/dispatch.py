@@ -144,5 +144,5 @@ class DispatchLoop(threading.Thread):
         if producer is not None:
             try:
                 producer.connection.collapse() if hasattr(producer.connection, "collapse") else producer.connection.release()
-            except Exception as error:  # a line that is broken may break once more when it is put down
+            except Exception as error:  # noqa: BLE001 - a line that is broken may break once more when it is put down
                 log.debug("dispatcher: %s", describe(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 from celery import bootsteps, signals
 from celery.worker import state
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class Dispatcher(bootsteps.StartStopStep):
     """A step of the worker: after its pool, before it consumes."""
 
-    requires = {"celery.worker.components:Pool"}
+    requires: ClassVar[set[str]] = {"celery.worker.components:Pool"}
 
     def __init__(self, worker: Any, **kwargs: Any):
         super().__init__(worker, **kwargs)
