@@ -1,18 +1,22 @@
 # make up     everything on this machine, in the foreground
 # make test   all checks and tests, on servers they start themselves
+# make test-scheduler   every time zone through a year of ticks (minutes)
 # make env    the environment alone (.venv); make lint; make clean
 
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test env lint clean help
+.PHONY: up test test-scheduler env lint clean help
 
 up: env
 	@exec $(BIN)/buildos up
 
 test: env lint
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+test-scheduler: env
+	@ZONES=all $(BIN)/python -m pytest tests/unit/schedules tests/integration/schedules $(ARGS)
 
 lint: env
 	@$(BIN)/ruff check .

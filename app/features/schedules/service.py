@@ -1,0 +1,106 @@
+"""The ticks: thin calls of the SQL functions, each in the caller's transaction, and what is known about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, text
+
+from app.features.schedules import rules
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule as people see it: its Celery task, its cron entry in UTC, and when it ticks next."""
+
+    name: str
+    cron: str
+    next_run: Callable[[datetime], datetime]
+
+
+@dataclass(frozen=True)
+class ScheduleStatus:
+    """What a schedule did last and does next. `queued` counts the jobs of its last success; instants are in UTC."""
+
+    name: str
+    cron: str
+    last_run: datetime | None
+    covered_until: datetime | None
+    queued: int | None
+    last_error: str | None
+    last_error_at: datetime | None
+    next_run: datetime
+
+
+SCHEDULES = {
+    schedule.name: schedule
+    for schedule in (
+        Schedule("check_and_schedule_briefs", "0 * * * *", rules.next_hour),
+        Schedule("check_and_schedule_daily_sms", "0 0 * * *", rules.next_midnight),
+    )
+}
+
+
+class UnknownSchedule(Exception):
+    """There is no schedule of that name."""
+
+
+def check_and_schedule_briefs(conn: Connection, now: datetime | None = None) -> int:
+    """Queue the briefs that fall due up to an hour after `now` (default: the database's clock). Returns how many."""
+    return conn.execute(text("select check_and_schedule_briefs(cast(:now as timestamptz))"), {"now": now}).scalar_one()
+
+
+def check_and_schedule_daily_sms(conn: Connection, now: datetime | None = None) -> int:
+    """Queue the reminders of every local date that begins before the next midnight UTC. Returns how many users' days."""
+    return conn.execute(text("select check_and_schedule_daily_sms(cast(:now as timestamptz))"), {"now": now}).scalar_one()
+
+
+def run_schedule(conn: Connection, name: str, now: datetime | None = None) -> int:
+    """Tick a schedule by its name. Returns the jobs added; raises UnknownSchedule."""
+    ticks = {tick.__name__: tick for tick in (check_and_schedule_briefs, check_and_schedule_daily_sms)}
+    if name not in ticks:
+        raise UnknownSchedule(name)
+    return ticks[name](conn, now)
+
+
+def missed(conn: Connection, now: datetime | None = None) -> list[str]:
+    """The schedules whose last window is over, or that never ran: their tick is overdue."""
+    return list(
+        conn.execute(
+            text(
+                "select name from schedule_runs where covered_until is null"
+                " or covered_until <= coalesce(cast(:now as timestamptz), clock_timestamp()) order by name"
+            ),
+            {"now": now},
+        ).scalars()
+    )
+
+
+def record_failure(conn: Connection, name: str, error: str) -> None:
+    """Remember why a tick failed, in a transaction after the failed one. The next tick covers its window too."""
+    conn.execute(
+        text("update schedule_runs set last_error = :error, last_error_at = clock_timestamp() where name = :name"),
+        {"name": name, "error": error[:2000]},
+    )
+
+
+def schedule_status(conn: Connection, now: datetime | None = None) -> list[ScheduleStatus]:
+    """Every schedule with its last and next run."""
+    moment = now or datetime.now(UTC)
+    rows = conn.execute(text("select * from schedule_runs order by name")).mappings()
+    return [
+        ScheduleStatus(
+            name=row["name"],
+            cron=SCHEDULES[row["name"]].cron,
+            last_run=row["last_success"],
+            covered_until=row["covered_until"],
+            queued=row["last_queued"],
+            last_error=row["last_error"],
+            last_error_at=row["last_error_at"],
+            next_run=SCHEDULES[row["name"]].next_run(moment),
+        )
+        for row in rows
+        if row["name"] in SCHEDULES
+    ]
