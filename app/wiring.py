@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 from app.adapters.llm_openai import ChainLLM
 from app.db.engine import make_engine
 from app.features.briefs.service import BriefService
+from app.features.calendar.service import ensure_expanded
 from app.ports.clock import Clock, SystemClock
 from app.ports.llm import LLM
 from app.queue.claims import Claim
@@ -43,7 +44,7 @@ def build(
     """The services of this process, on the real adapters where none is passed. Nothing connects before its first use."""
     engine = engine or make_engine(settings, application_name=application_name)
     clock = clock or SystemClock()
-    briefs = BriefService(engine, clock, llm or ChainLLM(settings))
+    briefs = BriefService(engine, clock, llm or ChainLLM(settings), expand_calendar=ensure_expanded)
     return Services(settings, engine, clock, briefs, failure_notes={"generate_daily_brief": _brief_note(briefs)})
 
 

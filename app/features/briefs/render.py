@@ -144,7 +144,7 @@ def _calendar(brief: Brief) -> Iterable[str]:
         rest = len(clashes) - len(pairs)
         yield f"⚠️ At the same time: {'; '.join(pairs)}{f'; and {rest} more' if rest else ''}."
     if brief.calendar_stale:
-        yield "*Repeating events could not be brought up to date: some may be missing here.*"
+        yield "*Repeating events could not be worked out for this day: some may be missing here.*"
 
 
 def _event(event: Event) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -32,6 +32,8 @@ from app.realtime.events import emit
 log = logging.getLogger(__name__)
 
 ERROR_LENGTH = 2000  # characters of an error kept with the brief
+# Repeating events are worked out no further: a brief for the year 9000 must not fill the database with a daily meeting.
+FARTHEST_EXPANSION = timedelta(days=2 * 366)
 
 # Brings a user's repeating events up to a day: given a connection, the user and the last instant that must be covered.
 ExpandCalendar = Callable[[Connection, UUID, datetime], object]
@@ -80,7 +82,7 @@ class BriefService:
                 return _result(saved.brief_id, day, saved.projects, saved.email_queued)
             repository.mark_processing(conn, job.user_id, day, job.id, started)
 
-        calendar_current = self._bring_calendar_up_to_date(job, day)
+        calendar_current = self._bring_calendar_up_to_date(job, day, started)
         data = self._fetch(job, metadata, day, started)
         sections = self._write_sections(steps, data, day, home, started)
 
@@ -149,10 +151,12 @@ class BriefService:
         except (ValueError, OverflowError):
             raise PermanentError("briefDate: expects a date as YYYY-MM-DD that has a day before and after it") from None
 
-    def _bring_calendar_up_to_date(self, job: RunningJob, day: Day) -> bool:
+    def _bring_calendar_up_to_date(self, job: RunningJob, day: Day, now: datetime) -> bool:
         """Whether repeating events are there for the day. One that cannot be expanded costs a remark, not the brief."""
         if self._expand_calendar is None:
             return True
+        if day.start > now + FARTHEST_EXPANSION:
+            return False
         try:
             with job.transaction() as conn:
                 self._expand_calendar(conn, job.user_id, day.end + repository.ZONES_APART)

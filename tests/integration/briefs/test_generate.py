@@ -237,7 +237,7 @@ class TestCalendarExpansion:
             raise ValueError("a broken rule")
 
         busy.run(busy.service(expand_calendar=expand))
-        assert "*Repeating events could not be brought up to date: some may be missing here.*" in busy.page()
+        assert "*Repeating events could not be worked out for this day: some may be missing here.*" in busy.page()
         assert "Stand-up" in busy.page()
 
 
