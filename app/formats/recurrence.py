@@ -11,6 +11,7 @@ from app.formats.problems import ImportProblem, shown
 
 MAX_OCCURRENCES = 10_000  # of one rule in one span
 MAX_STEPS = 200_000  # looked at before the span begins
+CALENDAR_CYCLE = timedelta(days=146_097)  # 400 years
 _UNITS = {"SECONDLY": 1, "MINUTELY": 60, "HOURLY": 3600, "DAILY": 86_400, "WEEKLY": 604_800}  # seconds
 _PERIOD_DAYS = {"DAILY": 1, "WEEKLY": 7, "MONTHLY": 31, "YEARLY": 366}
 _MONTH_DAYS = dict(enumerate((31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), start=1))
@@ -165,14 +166,17 @@ def expand(rule: Rule, start: datetime, first: datetime, last: datetime, zone) -
     found: list[datetime] = []
     if count == 0 or last < start:
         return found, False
-    for moment in _dateutil(rule, start, count):
-        if moment > last:
+    # dateutil looks for a next match up to the year 9999. The calendar repeats after 400 years, weekdays too: so the rule
+    # is run in the last such years, and a rule that does not match again is given up after centuries, not millennia.
+    cycles = CALENDAR_CYCLE * ((datetime.max.year - last.year) // 400)
+    for moment in _dateutil(rule, start + cycles, count):
+        if moment > last + cycles:
             break
-        if moment < first:
+        if moment < first + cycles:
             continue
         if len(found) == MAX_OCCURRENCES:
             return found, True
-        found.append(moment)
+        found.append(moment - cycles)
     return found, False
 
 

@@ -9,8 +9,12 @@ from app.features.calendar.rules import Part, external_id, happening, key_of, re
 from app.formats.ics import Entry, name_of
 from app.formats.problems import ImportProblem, Notes
 
+MAX_OCCURRENCES = 500_000  # of all events of a file together: what memory and one transaction take with ease
 
-def read_events(entries: Iterable[Entry], user_zone: str, window: Window, notes: Notes) -> list[Event]:
+
+def read_events(
+    entries: Iterable[Entry], user_zone: str, window: Window, notes: Notes, *, max_occurrences: int = MAX_OCCURRENCES
+) -> list[Event]:
     """Every VEVENT among `entries`, by UID. What cannot be used is refused in `notes`, the rest is returned.
 
     `user_zone` is the IANA zone of whole days and of times that name none.
@@ -24,10 +28,13 @@ def read_events(entries: Iterable[Entry], user_zone: str, window: Window, notes:
             groups.setdefault(part.uid, []).append(part)
         except ImportProblem as problem:
             notes.problems.append(problem)
-    events = []
+    events, total = [], 0
     for uid, parts in groups.items():
         try:
+            if total >= max_occurrences:
+                raise ImportProblem(f"is left out: the file already holds {max_occurrences:,} occurrences")
             events.append(_event(uid, parts, window, notes))
+            total += len(events[-1].occurrences)
         except ImportProblem as problem:
             notes.problems.append(ImportProblem(problem.message, parts[0].entry.where))
         except OverflowError:

@@ -10,7 +10,12 @@ import recurring_ical_events
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.support.calendars import calendar, events, occurrences, starts
+from app.features.calendar.models import Window
+from app.features.calendar.parsing import read_events
+from app.formats.ics import read_entries
+from app.formats.problems import Notes
+from app.formats.recurrence import expand, parse_rule
+from tests.support.calendars import NOW, calendar, events, occurrences, starts
 
 DAILY = (
     "UID:a\nSUMMARY:Stand-up\nDTSTART;TZID=Europe/Berlin:20260202T090000\nDTEND;TZID=Europe/Berlin:20260202T091500\n"
@@ -188,6 +193,19 @@ def test_rules_that_cannot_be_used(rule: str, reason: str):
     )
     assert len(found) == 1  # the rest is imported
     assert str(notes.problems[0]) == f"entry 1 (UID a, line 3): RRULE {rule} cannot be used: {reason}"
+
+
+def test_a_file_has_a_limit_too():
+    notes = Notes()
+    entries = read_entries(calendar(*(daily("RRULE:FREQ=DAILY").replace("UID:a", f"UID:{n}") for n in range(4))), notes)
+    found = read_events(entries, "UTC", Window.around(NOW), notes, max_occurrences=500)
+    assert [event.external_id for event in found] == ["0", "1"]
+    assert str(notes.problems[0]) == "entry 3 (UID 2, line 17): is left out: the file already holds 500 occurrences"
+
+
+def test_a_rule_that_never_matches_again_ends():
+    rule = parse_rule("FREQ=HOURLY;INTERVAL=5;BYMONTH=2;BYMONTHDAY=29;BYDAY=MO;BYHOUR=3")
+    assert expand(rule, datetime(2026, 1, 1, 3), datetime(2026, 1, 1), datetime(2027, 1, 1), UTC) == ([], False)
 
 
 _numbers = st.integers(min_value=1, max_value=4)
