@@ -125,14 +125,13 @@ def _with_database(settings: Settings) -> Settings:
 
 
 def _user_id(engine: Engine, email: str) -> UUID:
-    from sqlalchemy import text
+    from app.identity.users import find_user_by_email
 
     with engine.connect() as conn:
-        query = text("select id from users where lower(email) = lower(:email)")
-        found = conn.execute(query, {"email": email.replace("\x00", "").strip()}).scalar()
-    if found is None:
+        user = find_user_by_email(conn, email)
+    if user is None:
         raise StartError(f"there is no user {email.strip()}")
-    return found
+    return user.id
 
 
 def _import_path(engine: Engine, user_id: UUID, path: Path, now: datetime) -> FileResult:

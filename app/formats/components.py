@@ -47,7 +47,9 @@ def parse(entry: Entry, user_zone: str, notes: Notes) -> Parsed:
     defined: dict[str, str] = {}
     lines = [_zoned(line, entry, zone, defined, notes) for line in entry.lines if name_of(line) in _READ]
     # Whatever it is, it is parsed as an event: only in events does the library go on after a wrong property.
-    text = "\r\n".join(["BEGIN:VCALENDAR", *defined.values(), "BEGIN:VEVENT", *lines, "END:VEVENT", "END:VCALENDAR", ""])
+    text = "\r\n".join(
+        ["BEGIN:VCALENDAR", *defined.values(), "BEGIN:VEVENT", *lines, "END:VEVENT", "END:VCALENDAR", ""]
+    )
     try:
         component = icalendar.Calendar.from_ical(text).subcomponents[-1]
     except UNREADABLE as error:

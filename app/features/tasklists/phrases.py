@@ -187,7 +187,9 @@ def _repeating(words: str, today: date) -> tuple[date, str] | None:
     if until:
         text += f";UNTIL={until:%Y%m%d}"
     rule, begin = parse_rule(text), datetime.combine(start, time())
-    every = parse_rule(re.sub(r";INTERVAL=\d+", "", rule.text))  # the first is the next that fits, whatever the interval
+    every = parse_rule(
+        re.sub(r";INTERVAL=\d+", "", rule.text)
+    )  # the first is the next that fits, whatever the interval
     moments, _ = expand(every, begin, begin, begin + timedelta(days=366 * 9), None)
     if not moments:
         raise ValueError

@@ -126,7 +126,26 @@ def test_not_understood(words: str):
         st.text(max_size=30),
         st.lists(
             st.sampled_from(
-                ["every", "other", "3", "99999", "31", "feb", "29", "days", "monday", "at", "5pm", "starting", "until", "in", "year", ",", "1st", "last"]
+                [
+                    "every",
+                    "other",
+                    "3",
+                    "99999",
+                    "31",
+                    "feb",
+                    "29",
+                    "days",
+                    "monday",
+                    "at",
+                    "5pm",
+                    "starting",
+                    "until",
+                    "in",
+                    "year",
+                    ",",
+                    "1st",
+                    "last",
+                ]
             ),
             max_size=7,
         ).map(" ".join),
