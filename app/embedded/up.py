@@ -67,7 +67,7 @@ def up(home: Home, wish: Wish, announce: Callable[[State], None]) -> None:
 def _climb(supervisor: Supervisor, settings: Settings, wish: Wish) -> None:
     state = supervisor.state
     port = _api_port(settings, check="api" in wish.services)
-    embedded = "database_url" not in settings.model_fields_set
+    embedded = not _elsewhere(settings, "database_url", state)
     database_url = _database(supervisor, settings, embedded)
     redis_url = _redis(supervisor, settings)
     supervisor.home.write(state)
@@ -136,18 +136,25 @@ def _database(supervisor: Supervisor, settings: Settings, embedded: bool) -> str
     server = PostgresServer(supervisor.home.postgres, port=_kept_port(kept, "postgres_port"))
     server.password = kept.setdefault("postgres_password", server.password)
     supervisor.add(parts.postgres_part(server, supervisor.home))
-    return server.url()
+    kept["database_url"] = server.url()
+    return kept["database_url"]
 
 
 def _redis(supervisor: Supervisor, settings: Settings) -> str:
-    if "redis_url" in settings.model_fields_set:
+    if _elsewhere(settings, "redis_url", supervisor.state):
         _check_redis(settings.redis_url)
         return settings.redis_url
     kept = supervisor.state.kept
     server = RedisServer(port=_kept_port(kept, "redis_port"))
     server.password = kept.setdefault("redis_password", server.password)
     supervisor.add(parts.redis_part(server))
-    return server.url
+    kept["redis_url"] = server.url
+    return kept["redis_url"]
+
+
+def _elsewhere(settings: Settings, name: str, state: State) -> bool:
+    """Whether a server of somebody else's is named. After `eval "$(buildos env)"` the shell names our own."""
+    return name in settings.model_fields_set and getattr(settings, name) != state.kept.get(name)
 
 
 def _kept_port(kept: dict[str, str], name: str) -> int:
