@@ -85,6 +85,10 @@ _STORED_SERIES = text("""
 
 _FURTHEST = text("select max(expanded_until) from calendar_series where user_id = :user_id")
 
+_ANY_BEHIND = text("""
+    select exists (select from calendar_series where user_id = :user_id and expanded_until < :until)
+""")
+
 _BEHIND = text("""
     select external_id, ics, expanded_until from calendar_series
     where user_id = :user_id and expanded_until < :until order by external_id for update
@@ -113,6 +117,11 @@ def stored_series(conn: Connection, user_id: UUID, ids: Sequence[str]) -> dict[s
     """`external_id` → ics of those that exist, locked until the transaction ends."""
     rows = conn.execute(_STORED_SERIES, {"user_id": user_id, "ids": list(ids)})
     return {row.external_id: row.ics for row in rows}
+
+
+def any_behind(conn: Connection, user_id: UUID, until: datetime) -> bool:
+    """Whether the user has a series that is not yet expanded to `until`. Locks nothing."""
+    return conn.execute(_ANY_BEHIND, {"user_id": user_id, "until": until}).scalar_one()
 
 
 def series_behind(conn: Connection, user_id: UUID, until: datetime) -> list[tuple[str, str, datetime]]:

@@ -61,10 +61,11 @@ def ensure_expanded(conn: Connection, user_id: UUID, until: datetime) -> int:
 
     Belongs into the caller's transaction; costs one indexed read when nothing is to do. An unknown user has no series.
     """
-    behind = repository.series_behind(conn, user_id, until)
-    if not behind:
+    if not repository.any_behind(conn, user_id, until):
         return 0
+    # The user is locked before the series, as an import does: the other way round the two could wait for each other.
     zone, stop, notes = _zone(conn, user_id), until + STRIDE, Notes()
+    behind = repository.series_behind(conn, user_id, until)
     rows = []
     for external_id, ics, expanded_until in behind:
         for event in read_events(read_entries(ics, notes), zone, Window(expanded_until, stop), notes):
