@@ -1,0 +1,151 @@
+"""A small typed client of the HTTP API (CONTRACT 5): one method per endpoint.
+
+    client = Client("http://127.0.0.1:3001")
+    queued = client.queue_brief(user_id)
+    client.job(queued.jobId).status
+
+Every call waits 10 seconds at most and raises `ClientError` when it does not succeed; nothing is tried twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import requests
+from pydantic import BaseModel, ValidationError
+
+from app.web import schemas as s
+
+TIMEOUT = 10.0  # seconds
+
+R = TypeVar("R", bound=BaseModel)
+
+
+class ClientError(Exception):
+    """The call did not succeed. `status` is None when there was no answer (`code` is then `unreachable` or `timeout`)."""
+
+    def __init__(self, message: str, *, status: int | None = None, code: str = "unreachable", details: Any = None):
+        super().__init__(message)
+        self.message, self.status, self.code, self.details = message, status, code, details
+
+
+class Client:
+    """The API at `url`; `token` is the service key or a user's token where AUTH_MODE=jwt asks for one."""
+
+    def __init__(self, url: str, *, token: str | None = None, timeout: float = TIMEOUT):
+        self.url = url.rstrip("/")
+        self._timeout = timeout
+        self._session = requests.Session()
+        self._session.trust_env = False  # our own API is not behind the machine's proxy
+        if token:
+            self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def health(self) -> s.HealthReply:
+        """The state of the system; `unhealthy` is an answer, not an error."""
+        return self._call("GET", "/health", s.HealthReply, also=(503,))
+
+    def queue_brief(
+        self,
+        user_id: str,
+        *,
+        scheduled_for: dt.datetime | None = None,
+        brief_date: dt.date | str | None = None,
+        timezone: str | None = None,
+        force_immediate: bool = False,
+        force_regenerate: bool = False,
+        include_projects: list[str] | None = None,
+        exclude_projects: list[str] | None = None,
+    ) -> s.QueueBriefReply:
+        """Queue a daily brief, or find the job that makes it already. `scheduled_for` is aware."""
+        options = _given(includeProjects=include_projects, excludeProjects=exclude_projects)
+        body = _given(
+            userId=str(user_id),
+            scheduledFor=scheduled_for.isoformat() if scheduled_for else None,
+            briefDate=str(brief_date) if brief_date else None,
+            timezone=timezone,
+            forceImmediate=force_immediate or None,
+            forceRegenerate=force_regenerate or None,
+            options=options or None,
+        )
+        return self._call("POST", "/queue/brief", s.QueueBriefReply, json=body)
+
+    def cancel_brief(self, user_id: str, brief_date: dt.date | str) -> int:
+        """Cancel the live brief jobs of a date; how many there were."""
+        body = {"userId": str(user_id), "briefDate": str(brief_date)}
+        return self._call("POST", "/queue/brief/cancel", s.CancelBriefReply, json=body).cancelledJobs
+
+    def job(self, job_id: str) -> s.Job:
+        """A job by its jobId or its uuid."""
+        return self._call("GET", f"/jobs/{_part(job_id)}", s.Job)
+
+    def job_events(self, job_id: str) -> list[s.JobEvent]:
+        """The history of a job, oldest first."""
+        return self._call("GET", f"/jobs/{_part(job_id)}/events", s.JobEventsReply).events
+
+    def cancel_job(self, job_id: str) -> s.CancelJobReply:
+        """Cancel a job that has not ended; 409 when it has."""
+        return self._call("POST", f"/jobs/{_part(job_id)}/cancel", s.CancelJobReply)
+
+    def retry_job(self, job_id: str) -> s.RetryJobReply:
+        """Run a failed or cancelled job again as a new one; 409 in another state."""
+        return self._call("POST", f"/jobs/{_part(job_id)}/retry", s.RetryJobReply)
+
+    def queue_job(self, job_id: str) -> s.QueueJobReply:
+        """Status, progress and result of a job."""
+        return self._call("GET", f"/api/queue-jobs/{_part(job_id)}", s.QueueJobReply)
+
+    def cancel_queue_job(self, job_id: str) -> s.CancelJobReply:
+        """Cancel a job that has not ended; 409 when it has."""
+        return self._call("DELETE", f"/api/queue-jobs/{_part(job_id)}", s.CancelJobReply)
+
+    def queue_stats(self) -> list[s.Count]:
+        """Jobs by type and status."""
+        return self._call("GET", "/queue/stats", s.StatsReply).stats
+
+    def user_jobs(
+        self,
+        user_id: str,
+        *,
+        type: str | None = None,
+        status: str | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> s.JobsReply:
+        """A page of a user's jobs, newest first."""
+        query = _given(type=type, status=status, limit=limit, cursor=cursor)
+        return self._call("GET", f"/users/{_part(user_id)}/jobs", s.JobsReply, params=query)
+
+    def user_briefs(self, user_id: str, *, limit: int = 20, cursor: str | None = None) -> s.BriefsReply:
+        """A page of a user's briefs, latest date first."""
+        query = _given(limit=limit, cursor=cursor)
+        return self._call("GET", f"/users/{_part(user_id)}/briefs", s.BriefsReply, params=query)
+
+    def user_brief(self, user_id: str, brief_date: dt.date | str) -> s.Brief:
+        """A user's brief of a date; 404 when there is none."""
+        return self._call("GET", f"/users/{_part(user_id)}/briefs/{_part(brief_date)}", s.Brief)
+
+    def _call(self, method: str, path: str, reply: type[R], also: tuple[int, ...] = (), **parts: Any) -> R:
+        try:
+            answer = self._session.request(method, self.url + path, timeout=self._timeout, **parts)
+        except requests.Timeout:
+            raise ClientError(f"no answer within {self._timeout:g} s from {self.url}", code="timeout") from None
+        except requests.RequestException:
+            raise ClientError(f"nobody answers at {self.url}") from None
+        try:
+            body = answer.json()
+            if answer.ok or answer.status_code in also:
+                return reply.model_validate(body)
+            raise ClientError(body["error"], status=answer.status_code, code=body["code"], details=body.get("details"))
+        except (ValueError, ValidationError, KeyError, TypeError):
+            message = f"{self.url} answered {answer.status_code} with something else than our API"
+            raise ClientError(message, status=answer.status_code, code="unexpected_answer") from None
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _part(value: Any) -> str:
+    return quote(str(value), safe="")
