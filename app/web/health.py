@@ -71,7 +71,7 @@ def get_health() -> tuple[HealthReply, int]:
         workers=_word(_alive(processes, "worker", now)),
         beat=_word(_alive(processes, "beat", now)),
     )
-    shown = counts if caller().is_known else []  # how much work there is is not for strangers
+    shown = counts if caller().is_operator else []  # how much work there is is not for everybody
     reply = HealthReply(
         status=_status(checks),
         timestamp=now,

@@ -67,7 +67,11 @@ def test_on_a_terminal_it_is_a_page(system):
         (("brief", "--user", "nobody@example.org"), {}, "there is no user with the address nobody@example.org"),
         (("brief", "--user", "a\tb"), {}, "there is no user with the address"),
         (("brief", "--user", SAMPLE, "--date", "2026-02-30"), {}, "briefDate: there is no day 2026-02-30"),
-        (("brief", "--user", SAMPLE), {"BUILDOS_API_URL": "http://127.0.0.1:9"}, "nobody answers at http://127.0.0.1:9"),
+        (
+            ("brief", "--user", SAMPLE),
+            {"BUILDOS_API_URL": "http://127.0.0.1:9"},
+            "nobody answers at http://127.0.0.1:9",
+        ),
         (("brief", "--user", SAMPLE), {"DATABASE_URL": "postgresql://x@127.0.0.1:9/x"}, "the database cannot be asked"),
         (("jobs", "show", "nothing"), {}, "Job not found"),
         (("jobs", "list", "--user", SAMPLE, "--status", "done"), {}, "status: "),

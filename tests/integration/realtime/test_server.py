@@ -8,11 +8,15 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+import jwt
+import pytest
 import requests
+from socketio.exceptions import ConnectionError as Refused
 
-from tests.support.api import PATIENCE, running_api
+from tests.support.api import PATIENCE, Browser, running_api
 from tests.support.servers import ROOT
 
 
@@ -78,3 +82,28 @@ def test_a_stop_tells_the_browsers_and_is_quick(api_env, tmp_path, browser, ann)
         assert api.process.wait(PATIENCE) == 0
         one.client.wait()
         assert "Traceback" not in api.log.read_text()
+
+
+def test_in_jwt_mode_a_token_opens_its_users_rooms(api_env, tmp_path, database, ann, bob):
+    secret, key = "a secret of thirty-two characters!", "the service key"
+
+    def token(user_id, **changes):
+        claims = {"sub": str(user_id), "aud": "authenticated", "exp": datetime.now(UTC) + timedelta(hours=1)} | changes
+        return jwt.encode(claims, secret, algorithm="HS256")
+
+    env = {**api_env, "AUTH_MODE": "jwt", "JWT_SECRET": secret, "SERVICE_KEY": key}
+    with running_api(env, tmp_path) as api:
+        for auth in (
+            {"userId": str(ann)},
+            {"token": "nonsense", "userId": str(ann)},
+            {"token": token(ann, exp=datetime.now(UTC) - timedelta(hours=1))},
+            {"token": key},
+        ):
+            with pytest.raises(Refused):
+                Browser(api.url, auth).connect()
+        one = Browser(api.url, {"token": token(ann), "userId": str(bob)}).connect()  # a token's user is who it names
+        assert one.subscribe(bob)["status"] == "CHANNEL_ERROR" and one.subscribe(ann)["status"] == "SUBSCRIBED"
+        two = Browser(api.url, {"token": key, "userId": str(bob)}).connect()
+        assert two.subscribe(bob)["status"] == "SUBSCRIBED"
+        one.leave()
+        two.leave()

@@ -1,0 +1,89 @@
+"""AUTH_MODE=jwt: a user's token reaches that user's data, the service key everything (CONTRACT 10)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import jwt
+import pytest
+
+from app.web.app import create_app
+from tests.integration.web.conftest import Parts
+from tests.support.people import add_user
+
+SECRET, KEY = "a secret of thirty-two characters!", "the service key"
+
+
+def token(user_id) -> str:
+    claims = {"sub": str(user_id), "aud": "authenticated", "exp": datetime.now(UTC) + timedelta(hours=1)}
+    return jwt.encode(claims, SECRET, algorithm="HS256")
+
+
+@pytest.fixture
+def closed(parts):
+    settings = type(parts.settings).model_validate(
+        parts.settings.model_dump() | {"auth_mode": "jwt", "jwt_secret": SECRET, "service_key": KEY}
+    )
+    return create_app(Parts(settings, parts.engine, parts.clock))
+
+
+@pytest.fixture
+def call(closed):
+    client = closed.test_client()
+
+    def call(bearer, method, path, **body):
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        return client.open(path, method=method, json=body or None, headers=headers)
+
+    return call
+
+
+@pytest.fixture
+def stranger(database):
+    return add_user(database.engine)
+
+
+def paths(user, job):
+    return [
+        ("POST", "/queue/brief", {"userId": str(user)}),
+        ("POST", "/queue/brief/cancel", {"userId": str(user), "briefDate": "2026-12-01"}),
+        ("GET", f"/users/{user}/jobs", {}),
+        ("GET", f"/users/{user}/briefs", {}),
+        ("GET", f"/users/{user}/briefs/2026-11-21", {}),
+        ("GET", f"/jobs/{job}", {}),
+        ("GET", f"/jobs/{job}/events", {}),
+        ("GET", f"/api/queue-jobs/{job}", {}),
+        ("POST", f"/jobs/{job}/retry", {}),
+        ("POST", f"/jobs/{job}/cancel", {}),
+        ("DELETE", f"/api/queue-jobs/{job}", {}),
+    ]
+
+
+def test_who_may_what(call, user, stranger):
+    job = call(KEY, "POST", "/queue/brief", userId=str(user)).json["jobId"]
+    for method, path, body in paths(user, job):
+        nobody = call(None, method, path, **body)
+        assert (nobody.status_code, nobody.json["code"]) == (401, "unauthorized")
+        assert nobody.headers["WWW-Authenticate"] == "Bearer"
+        assert call("nonsense", method, path, **body).status_code == 401
+        other = call(token(stranger), method, path, **body)
+        assert other.status_code == (404 if job in path else 403)
+        assert call(token(user), method, path, **body).status_code in (200, 409) or "briefs/" in path
+
+
+def test_counts_are_for_operators(call, user):
+    assert call(token(user), "GET", "/queue/stats").status_code == 403
+    assert call(None, "GET", "/api/queue/stats").status_code == 401
+    assert call(KEY, "GET", "/queue/stats").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/health"])
+@pytest.mark.parametrize("bearer", [None, "nonsense"])
+def test_what_is_public(call, path, bearer):
+    assert call(bearer, "GET", path).status_code in (200, 503)
+
+
+def test_health_counts_are_not_for_strangers(call, user):
+    call(KEY, "POST", "/queue/brief", userId=str(user))
+    assert call(None, "GET", "/health").json["stats"] == []
+    assert call(KEY, "GET", "/health").json["totals"]["pending"] == 1
