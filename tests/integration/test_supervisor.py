@@ -75,7 +75,7 @@ def test_a_part_that_is_killed_is_started_again_without_its_orphans(home: Home, 
     (home.folder / "child").unlink()
     os.kill(before.pid, signal.SIGKILL)
     turn_until(running, "worker", "waiting")
-    assert not child.alive()
+    assert wait_until(lambda: not child.alive(), SECONDS)
     turn_until(running, "worker", "ready")
     after = process_of(home, "worker")
     assert (after != before, after.alive(), home.read().parts["worker"].restarts) == (True, True, 1)
