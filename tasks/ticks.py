@@ -29,8 +29,9 @@ def check_and_schedule_daily_sms() -> int:
 
 @celery.task(name="catch_up_schedules")
 def catch_up_schedules() -> None:
-    """Tick the schedules whose tick was missed, each in a transaction of its own."""
-    with services().engine.connect() as conn:
+    """Tick the schedules whose tick was missed, each in a transaction of its own, and work on changes that met a tick."""
+    with services().engine.begin() as conn:
+        schedules.apply_changes(conn)
         missed = schedules.missed(conn)
     for name in missed:
         _tick(name)

@@ -18,6 +18,13 @@ create table brief_engagement (
     job_id uuid not null                    -- a step whose job failed or was cancelled counts as missed
 );
 
+-- Users whose schedule changed while a tick of it was running: nobody waits for a tick, and no change falls between two.
+create table schedule_changes (
+    id bigint generated always as identity primary key,
+    name text not null,
+    user_id uuid not null references users on delete cascade
+);
+
 -- Finds a user's briefs around an instant, however long his history is.
 create index idx_queue_jobs_user_briefs on queue_jobs (user_id, scheduled_for) where job_type = 'generate_daily_brief';
 
@@ -53,19 +60,27 @@ as $$
     where name = p_name and (last_success is null or p_now >= last_success)
 $$;
 
--- Up to where changes must be queued at once, as the tick that covers it is over; null when that is still to come. Keeps ticks
--- of this schedule out until the transaction ends, so that no change falls between two ticks. A tick for an instant in the
--- future covers nothing now.
-create function covered_by_tick(p_name text, p_now timestamptz) returns timestamptz
+-- Whether a change may be worked on now: the schedule as it stands, which no tick changes until the transaction ends. Null while
+-- a tick is running: then the users are noted for `apply_schedule_changes`.
+create function hold_schedule(p_name text, p_users uuid[]) returns schedule_runs
 language plpgsql set search_path = public, pg_temp
 as $$
 declare
     state schedule_runs;
 begin
-    select * into strict state from schedule_runs where name = p_name for share;
-    return case when state.last_success <= p_now and state.covered_until > p_now then state.covered_until end;
+    select * into state from schedule_runs where name = p_name for share skip locked;
+    if not found then
+        insert into schedule_changes (name, user_id) select p_name, u.id from users u where u.id = any(p_users);
+    end if;
+    return state;
 end
 $$;
+
+-- Up to where changes must be queued at once, as the tick that covers it is over; null when that is still to come. A tick for
+-- an instant in the future covers nothing now.
+create function covered_until(p_state schedule_runs, p_now timestamptz) returns timestamptz
+language sql immutable parallel safe
+return case when p_state.last_success <= p_now and p_state.covered_until > p_now then p_state.covered_until end;
 
 create function iso_utc(p_at timestamptz) returns text
 language sql immutable parallel safe

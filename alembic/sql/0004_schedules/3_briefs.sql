@@ -113,6 +113,7 @@ begin
         queued := queue_briefs(null, since, until, moment);
     end if;
     perform end_tick('check_and_schedule_briefs', moment, until, queued);
+    perform apply_schedule_changes();
     return queued;
 end
 $$;

@@ -67,6 +67,7 @@ begin
         queued := queue_daily_sms(null, since, until, moment);
     end if;
     perform end_tick('check_and_schedule_daily_sms', moment, until, queued);
+    perform apply_schedule_changes();
     return queued;
 end
 $$;

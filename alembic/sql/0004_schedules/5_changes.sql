@@ -27,8 +27,13 @@ create function reschedule_briefs(p_users uuid[], p_now timestamptz default cloc
 language plpgsql set search_path = public, pg_temp set plan_cache_mode = force_custom_plan
 as $$
 declare
-    covered_until timestamptz := covered_by_tick('check_and_schedule_briefs', p_now);
+    state schedule_runs := hold_schedule('check_and_schedule_briefs', p_users);
+    horizon timestamptz := covered_until(state, p_now);
 begin
+    if state.name is null then
+        return;
+    end if;
+
     perform case when w.run_at is null then cancel_queue_job(w.id, 'the schedule changed')::text
                  else move_scheduled_job(w.id, w.run_at - interval '2 minutes', jsonb_build_object(
                      'timezone', w.zone, 'notificationScheduledFor', iso_utc(w.run_at)))::text end
@@ -47,8 +52,8 @@ begin
         ) r on p.user_id is not null
     ) w;
 
-    if covered_until is not null then
-        perform queue_briefs(p_users, p_now, least(covered_until, p_now + interval '1 hour'), p_now);
+    if horizon is not null then
+        perform queue_briefs(p_users, p_now, least(horizon, p_now + interval '1 hour'), p_now);
     end if;
 end
 $$;
@@ -58,8 +63,13 @@ create function reschedule_daily_sms(p_users uuid[], p_now timestamptz default c
 language plpgsql set search_path = public, pg_temp set plan_cache_mode = force_custom_plan
 as $$
 declare
-    covered_until timestamptz := covered_by_tick('check_and_schedule_daily_sms', p_now);
+    state schedule_runs := hold_schedule('check_and_schedule_daily_sms', p_users);
+    horizon timestamptz := covered_until(state, p_now);
 begin
+    if state.name is null then
+        return;
+    end if;
+
     perform case when w.begins_at is null then cancel_queue_job(w.id, 'the schedule changed')::text
                  else move_scheduled_job(w.id, greatest(w.begins_at, w.created_at), jsonb_build_object(
                      'timezone', w.zone, 'leadTimeMinutes', w.lead_time))::text end
@@ -76,9 +86,36 @@ begin
         ) d on p.user_id is not null
     ) w;
 
-    if covered_until is not null then
-        perform queue_daily_sms(p_users, null, least(covered_until, p_now + interval '25 hours'), p_now);
+    if horizon is not null then
+        perform queue_daily_sms(p_users, null, least(horizon, p_now + interval '25 hours'), p_now);
     end if;
+end
+$$;
+
+-- Works on what was noted while a tick was running: at the end of that tick, or with the next message of Beat. Returns how many
+-- changes there were.
+create function apply_schedule_changes() returns int
+language plpgsql set search_path = public, pg_temp
+as $$
+declare
+    briefs uuid[];
+    reminders uuid[];
+begin
+    with taken as (
+        delete from schedule_changes
+        where id in (select id from schedule_changes order by id for update skip locked)
+        returning name, user_id
+    )
+    select array_agg(distinct user_id) filter (where name = 'check_and_schedule_briefs'),
+           array_agg(distinct user_id) filter (where name = 'check_and_schedule_daily_sms')
+    into briefs, reminders from taken;
+    if briefs is not null then
+        perform reschedule_briefs(briefs);
+    end if;
+    if reminders is not null then
+        perform reschedule_daily_sms(reminders);
+    end if;
+    return coalesce(cardinality(briefs), 0) + coalesce(cardinality(reminders), 0);
 end
 $$;
 

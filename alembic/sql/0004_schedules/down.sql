@@ -9,6 +9,7 @@ drop function
     brief_preferences_changed(),
     sms_preferences_changed(),
     user_moved(),
+    apply_schedule_changes(),
     reschedule_briefs(uuid[], timestamptz),
     reschedule_daily_sms(uuid[], timestamptz),
     move_scheduled_job(uuid, timestamptz, jsonb),
@@ -18,7 +19,8 @@ drop function
     wants_event_sms(user_sms_preferences),
     check_and_schedule_briefs(timestamptz),
     queue_briefs(uuid[], timestamptz, timestamptz, timestamptz),
-    covered_by_tick(text, timestamptz),
+    covered_until(schedule_runs, timestamptz),
+    hold_schedule(text, uuid[]),
     end_tick(text, timestamptz, timestamptz, int),
     begin_tick(text, timestamptz),
     iso_utc(timestamptz),
@@ -31,4 +33,4 @@ drop function
     time_zone_or_utc(text),
     refresh_time_zones();
 drop index idx_queue_jobs_user_briefs;
-drop table brief_engagement, schedule_runs, time_zones;
+drop table brief_engagement, schedule_changes, schedule_runs, time_zones;

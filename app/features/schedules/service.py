@@ -78,6 +78,11 @@ def missed(conn: Connection, now: datetime | None = None) -> list[str]:
     )
 
 
+def apply_changes(conn: Connection) -> int:
+    """Work on the changes of preferences that came while a tick was running. Returns how many."""
+    return conn.execute(text("select apply_schedule_changes()")).scalar_one()
+
+
 def record_failure(conn: Connection, name: str, error: str) -> None:
     """Remember why a tick failed, in a transaction after the failed one. The next tick covers its window too."""
     conn.execute(

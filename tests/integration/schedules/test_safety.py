@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from app.features.schedules import service
 from tests.integration.schedules.people import (
     EIGHT,
     NINE,
@@ -66,22 +67,37 @@ def test_the_second_beat_waits_for_the_first_and_takes_over_when_it_fails(databa
         assert other.result(timeout=30) == 1
 
 
-def test_a_change_during_a_tick_is_not_lost(database) -> None:
+def test_a_change_during_a_tick_neither_waits_nor_is_lost(database) -> None:
     with database.engine.begin() as conn:
         user = brief_reader(conn)
-    with ThreadPoolExecutor(1) as pool, database.engine.connect() as ticking:
+    with database.engine.connect() as ticking:
         assert tick(ticking, EIGHT) == 1
-
-        def switch_off() -> None:
-            with database.engine.begin() as conn:
-                change(conn, "user_brief_preferences", user, is_active=False)
-
-        other = pool.submit(switch_off)
-        wait_until_blocked(database)
+        with database.engine.begin() as conn:
+            conn.execute(text("set local lock_timeout = '5s'"))
+            change(conn, "user_brief_preferences", user, is_active=False)
         ticking.commit()
-        other.result(timeout=30)
-    with database.engine.connect() as conn:
+    with database.engine.begin() as conn:
+        assert len(jobs(conn)) == 1
+        assert service.apply_changes(conn) == 1
         assert jobs(conn) == []
+        assert service.apply_changes(conn) == 0
+
+
+def test_a_tick_works_on_what_changed_while_it_ran(database) -> None:
+    with database.engine.begin() as conn:
+        briefs, reminders = brief_reader(conn), sms_reader(conn)
+        tick(conn, EIGHT)
+        sms_tick(conn, EIGHT)
+        assert len(jobs(conn)) == 2
+    with database.engine.connect() as ticking:
+        for name in ("check_and_schedule_briefs", "check_and_schedule_daily_sms"):
+            ticking.execute(text("select begin_tick(:name, :now)"), {"name": name, "now": NINE})
+        with database.engine.begin() as conn:
+            change(conn, "user_brief_preferences", briefs, is_active=False)
+            change(conn, "user_sms_preferences", reminders, opted_out=True)
+            assert len(jobs(conn)) == 2
+        tick(ticking, NINE)
+        assert jobs(ticking) == []
 
 
 def test_a_user_being_deleted_does_not_stop_the_tick(database) -> None:
@@ -148,7 +164,7 @@ def test_functions_are_bound_to_their_schema(conn) -> None:
     loose = conn.execute(
         text(
             "select p.oid::regprocedure::text from pg_proc p where p.pronamespace = 'public'::regnamespace"
-            " and p.proname ~ 'brief|sms|tick|zone|local|engagement|iso_utc|scheduled_job|user_moved|with_offset'"
+            " and p.proname ~ 'schedule|brief|sms|tick|zone|local|engagement|iso_utc|scheduled_job|user_moved|with_offset'"
             " and p.prosqlbody is null and not coalesce(array_to_string(p.proconfig, ','), '') ~ 'search_path'"
         )
     ).scalars()
