@@ -51,11 +51,12 @@ class JobRow:
         """`{current, total, message}`, current from 0 to 100."""
         reported = self.metadata.get("generation_progress")
         reported = reported if isinstance(reported, dict) else {}
-        done = self.status == "completed"
+        percent, message = reported.get("progress"), reported.get("message")
+        known = isinstance(percent, int | float) and not isinstance(percent, bool)  # a SQL client may write anything
         return {
-            "current": 100 if done else reported.get("progress") or 0,
+            "current": 100 if self.status == "completed" else min(max(percent, 0), 100) if known else 0,
             "total": 100,
-            "message": reported.get("message") or self.status,
+            "message": message if message and isinstance(message, str) else self.status,
         }
 
 

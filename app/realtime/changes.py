@@ -164,7 +164,8 @@ def _event(change: Row, rows: dict[tuple[str, UUID], dict[str, Any]]) -> Event |
     position = _position(change)
     cursor = str(_cursor(change))
     if change.event is not None:
-        return Event(position, change.user_id, change.event, {**change.payload, "cursor": cursor})
+        payload = change.payload if isinstance(change.payload, dict) else {}
+        return Event(position, change.user_id, change.event, {**payload, "cursor": cursor})
 
     row_id = str(change.row_id)
     old: dict[str, Any] = {} if change.op == "INSERT" else {"id": row_id}
@@ -176,7 +177,7 @@ def _event(change: Row, rows: dict[tuple[str, UUID], dict[str, Any]]) -> Event |
         if not _is_told(change, row):
             return None
         new = row or {"id": row_id, "user_id": str(change.user_id), "status": change.after}
-        if new["user_id"] != str(change.user_id):  # the row has another owner by now
+        if new.get("user_id") != str(change.user_id):  # the row has another owner by now
             return None
     payload = {
         "eventType": change.op, "schema": "public", "table": change.table_name, "new": new, "old": old, "cursor": cursor,

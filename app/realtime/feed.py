@@ -133,8 +133,10 @@ class Feed:
                     self._follow(conn)
             except (psycopg.Error, SQLAlchemyError, OSError) as error:
                 log.warning("the feed lost the database", error=type(error).__name__, retry_in=retry)
-                time.sleep(retry)
-                retry = min(retry * 2, LAST_RETRY)
+            except Exception:
+                log.exception("the feed stumbled", retry_in=retry)  # whatever it is, browsers must hear of what comes next
+            time.sleep(retry)
+            retry = min(retry * 2, LAST_RETRY)
 
     def _follow(self, conn: psycopg.Connection) -> None:
         wait = POLL

@@ -9,6 +9,7 @@ import structlog
 from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
 
+from app.db.engine import make_engine
 from app.features.briefs.reads import briefs_by_id
 from app.queue.reads import find_jobs
 from app.realtime.feed import Feed
@@ -19,6 +20,9 @@ from app.web.endpoint import MAX_BODY
 from app.web.errors import ApiError, register_errors
 
 log = structlog.get_logger("http")
+
+
+FEED_CONNECTIONS = 3
 
 
 class _Json(DefaultJSONProvider):
@@ -38,7 +42,9 @@ def create_app(services: Any) -> Flask:
     register_errors(app)
     app.before_request(_begin)
     app.after_request(_log)
-    feed = Feed(services.engine, services.settings.listen_url, TABLES)
+    # Connections of its own: a crowd that comes back at once must not keep requests waiting, nor the other way round.
+    feed_engine = make_engine(services.settings, application_name="buildos feed", pool_size=FEED_CONNECTIONS)
+    feed = Feed(feed_engine, services.settings.listen_url, TABLES)
     attach_realtime(app, services.engine, services.settings, feed)
     # Outermost, so that it stands before Socket.IO as well.
     app.wsgi_app = OriginGate(app.wsgi_app, services.settings)
@@ -60,6 +66,7 @@ def _begin() -> None:
 
 def _log(response: Response) -> Response:
     took = (time.perf_counter() - g.get("began", time.perf_counter())) * 1000
-    write = log.warning if response.status_code >= 500 else log.info
+    quiet = request.path == "/health" and response.status_code == 200  # probes ask every few seconds
+    write = log.warning if response.status_code >= 500 else log.debug if quiet else log.info
     write(f"{request.method} {request.path[:200]}", status=response.status_code, ms=round(took, 1))
     return response

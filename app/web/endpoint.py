@@ -46,8 +46,12 @@ def endpoint(
     public: bool = False,
     operator: bool = False,
 ) -> Callable:
-    """Register a view. It gets the path's parts, and `body` and `query` as checked models; it returns a model, or a
-    model and a status. The first line of its docstring is its summary."""
+    """Register a view. It gets the path's parts, and `body` and `query` as checked models. The first line of its docstring
+    is its summary.
+
+    It returns a `reply`, maybe with a status; or the same as a dict, for rows: whatever a SQL client put into a JSON column
+    is shown as it is, and never a reason for a 500.
+    """
 
     def decorate(view: Callable) -> Callable:
         summary = (view.__doc__ or "").strip().split("\n")[0]
@@ -142,10 +146,8 @@ def _message(item: Any) -> str:
     return item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").replace("a valid ", "")
 
 
-def _reply(answer: BaseModel | Response, status: int = 200) -> Response:
-    if isinstance(answer, Response):
-        return answer
-    response = jsonify(answer.model_dump(mode="json", by_alias=True))
+def _reply(answer: BaseModel | dict[str, Any], status: int = 200) -> Response:
+    response = jsonify(answer.model_dump(mode="json", by_alias=True) if isinstance(answer, BaseModel) else answer)
     response.status_code = status
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint
 from sqlalchemy import Connection
 
@@ -16,17 +18,17 @@ blueprint = Blueprint("jobs", __name__)
 
 
 @endpoint(blueprint, "GET", "/jobs/<job_id>", reply=Job, errors=(404,))
-def get_job(job_id: str) -> Job:
+def get_job(job_id: str) -> dict[str, Any]:
     """A job by its jobId or its uuid"""
     with services().engine.connect() as conn:
-        return Job(**known_job(conn, job_id).as_api())
+        return known_job(conn, job_id).as_api()
 
 
 @endpoint(blueprint, "GET", "/jobs/<job_id>/events", reply=JobEventsReply, errors=(404,))
-def get_job_events(job_id: str) -> JobEventsReply:
+def get_job_events(job_id: str) -> dict[str, Any]:
     """The history of a job, oldest first"""
     with services().engine.connect() as conn:
-        return JobEventsReply(events=job_history(conn, known_job(conn, job_id).id))
+        return {"events": job_history(conn, known_job(conn, job_id).id)}
 
 
 @endpoint(blueprint, "POST", "/jobs/<job_id>/cancel", reply=CancelJobReply, errors=(404, 409))
@@ -46,11 +48,11 @@ def post_retry(job_id: str) -> RetryJobReply:
 
 
 @endpoint(blueprint, "GET", "/api/queue-jobs/<job_id>", reply=QueueJobReply, errors=(404,))
-def get_queue_job(job_id: str) -> QueueJobReply:
+def get_queue_job(job_id: str) -> dict[str, Any]:
     """Status, progress and result of a job"""
     with services().engine.connect() as conn:
-        job = known_job(conn, job_id).as_api()
-    return QueueJobReply(jobId=job["queue_job_id"], **job)
+        job = known_job(conn, job_id)
+    return {"jobId": job.queue_job_id, **job.as_api()}
 
 
 @endpoint(blueprint, "DELETE", "/api/queue-jobs/<job_id>", reply=CancelJobReply, errors=(404, 409))

@@ -14,7 +14,7 @@ from app.web.endpoint import endpoint, services
 from app.web.errors import invalid, not_found
 from app.web.fields import Day, parse_date
 from app.web.people import known_user
-from app.web.schemas import Brief, BriefsReply, Job, JobsReply, JobStatus, Request
+from app.web.schemas import Brief, BriefsReply, JobsReply, JobStatus, Request
 
 blueprint = Blueprint("users", __name__)
 
@@ -45,7 +45,7 @@ class BriefsQuery(Request):
 
 
 @endpoint(blueprint, "GET", "/users/<user_id>/jobs", query=JobsQuery, reply=JobsReply, errors=(404,))
-def get_user_jobs(user_id: str, query: JobsQuery) -> JobsReply:
+def get_user_jobs(user_id: str, query: JobsQuery) -> dict[str, Any]:
     """A user's jobs, newest first"""
     status = "retrying" if query.status == "queued_for_retry" else query.status
     with services().engine.connect() as conn:
@@ -56,21 +56,21 @@ def get_user_jobs(user_id: str, query: JobsQuery) -> JobsReply:
             )
         except InvalidCursor as error:
             raise invalid("cursor", str(error)) from None
-    return JobsReply(jobs=[Job(**job.as_api()) for job in jobs], nextCursor=following)
+    return {"jobs": [job.as_api() for job in jobs], "nextCursor": following}
 
 
 @endpoint(blueprint, "GET", "/users/<user_id>/briefs", query=BriefsQuery, reply=BriefsReply, errors=(404,))
-def get_user_briefs(user_id: str, query: BriefsQuery) -> BriefsReply:
+def get_user_briefs(user_id: str, query: BriefsQuery) -> dict[str, Any]:
     """A user's daily briefs, latest date first"""
     with services().engine.connect() as conn:
         user = known_user(conn, user_id)
         found = list_briefs(conn, user.id, limit=query.limit + 1, before=query.cursor)
-    page = [Brief(**brief) for brief in found[: query.limit]]
-    return BriefsReply(briefs=page, nextCursor=page[-1].brief_date if len(found) > query.limit else None)
+    page = found[: query.limit]
+    return {"briefs": page, "nextCursor": page[-1]["brief_date"] if len(found) > query.limit else None}
 
 
 @endpoint(blueprint, "GET", "/users/<user_id>/briefs/<date>", reply=Brief, errors=(400, 404))
-def get_user_brief(user_id: str, date: str) -> Brief:
+def get_user_brief(user_id: str, date: str) -> dict[str, Any]:
     """A user's daily brief of a date"""
     try:
         day = parse_date(date)
@@ -81,4 +81,4 @@ def get_user_brief(user_id: str, date: str) -> Brief:
         brief = find_brief(conn, user.id, day)
     if brief is None:
         raise not_found("Brief")
-    return Brief(**brief)
+    return brief

@@ -166,3 +166,21 @@ def test_briefs_latest_first_and_one_by_date(http, database, user):
     for bad in ("2026-02-30", "today", "9999-12-31", "%00"):
         answer = http.get(f"/users/{user}/briefs/{bad}")
         assert answer.status_code == 400 and answer.json["details"][0]["field"] == "date"
+
+
+@pytest.mark.parametrize(
+    "odd", ['{"progress": "much", "message": 5}', '{"progress": true}', '{"progress": 1e300}', "[]", '"x"', "null"]
+)
+def test_whatever_a_sql_client_wrote_can_be_shown(http, database, user, odd):
+    with database.engine.begin() as conn:
+        added = "select add_queue_job(:u, 'send_sms', jsonb_build_object('generation_progress', cast(:odd as jsonb)))"
+        conn.execute(text(added), {"u": user, "odd": odd})
+        name = conn.execute(text("select queue_job_id from queue_jobs")).scalar_one()
+        conn.execute(
+            text("insert into daily_briefs (user_id, brief_date, project_briefs) values (:u, '2026-11-21', '{}')"),
+            {"u": user},
+        )
+    progress = http.get(f"/jobs/{name}").json["progress"]
+    assert 0 <= progress["current"] <= 100 and progress["message"] == "pending"
+    assert http.get(f"/users/{user}/jobs").json["jobs"][0]["queue_job_id"] == name
+    assert http.get(f"/users/{user}/briefs/2026-11-21").json["project_briefs"] == {}
