@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     queue_drain_timeout: Annotated[float, Field(ge=0)] = Field(
         30.0, description="Seconds running jobs have to finish when a worker is told to stop at once (SIGQUIT)."
     )
+    queue_transport: Literal["batched", "stock"] = Field(
+        "batched", description="How messages travel: in batches over Redis, or one by one as kombu does, over any broker."
+    )
     queue_notify: bool = Field(True, description="Wake dispatchers and browsers with NOTIFY; off means polling alone.")
     retry_backoff_base: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Seconds; a retry waits base x 2^attempts, plus up to 10 %."

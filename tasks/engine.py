@@ -22,13 +22,14 @@ class JobCelery(Celery):
             return self.tasks[name].apply_async(args, kwargs, **options)
         return super().send_task(name, args, kwargs, **options)
 
-    def send_dispatch(self, name: str, job_id: str, task_id: str, producer: Any) -> None:
+    def send_dispatch(self, name: str, job_id: str, task_id: str, queue: str, producer: Any) -> None:
         """Send the message of a dispatched job. Raises kombu's OperationalError when the broker is away."""
         super().send_task(
             name,
             kwargs={"job_id": job_id},
             task_id=task_id,
-            queue=JOB_TYPES[name].queue,
+            exchange="",
+            routing_key=queue,
             producer=producer,
             ignore_result=True,
             retry=False,
@@ -39,6 +40,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
     """Celery's settings. Each one that differs from its default says why."""
     return {
         "broker_url": settings.redis_url,
+        "broker_transport": "tasks.transport:Transport" if settings.queue_transport == "batched" else None,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a worker waits for Redis as long as it takes
         "broker_pool_limit": 4,
@@ -47,6 +49,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
             "health_check_interval": 10,
+            "priority_steps": [0],  # order is Postgres' business
             "visibility_timeout": 3600,  # only messages taken and not begun are ever unacknowledged: Postgres recovers those
         },
         "result_backend": None,  # queue_jobs is the result backend
@@ -55,7 +58,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "accept_content": ["json"],
         "task_acks_late": False,  # the row, not the message, says that a job is not done
         "task_track_started": False,
-        "worker_prefetch_multiplier": 1,
+        # The runway bounds what is on its way to a worker; Celery need not count a second time.
+        "worker_prefetch_multiplier": 128,
         "worker_max_tasks_per_child": 5000,
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # a Redis blip must not kill work
         "worker_soft_shutdown_timeout": settings.queue_drain_timeout,

@@ -2,7 +2,7 @@
 
     Celery says                              the row becomes
     -----------------------------------------------------------------------------------------------------
-    prerun                                   pending → processing (the claim; without it the body does not run)
+    prerun                                   processing: claimed with the dispatch, else now; without a claim nothing runs
     SUCCESS                                  completed
     FAILURE, worth another attempt           retrying, or failed at the last attempt
     FAILURE, for good                        failed
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -29,11 +29,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from app.queue import claims
-from app.queue.adding import add_job
-from app.queue.claims import Claim
-from app.queue.errors import PermanentError, TransientError, describe, is_retryable
+from app.queue.adding import add_job, to_json
+from app.queue.claims import Claim, Outcome
+from app.queue.errors import TransientError, describe, is_retryable
 from app.queue.steering import cancel_job
 from app.settings import get_settings
+from tasks import outcomes
 from tasks.services import services
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,10 @@ def _claim(sender: Any, task_id: str, kwargs: dict[str, Any], args: Any = (), **
     if not _is_job(sender):
         return
     job_id = kwargs.get("job_id") if not args and set(kwargs) == {"job_id"} else None
+    held = getattr(sender.request, "claim", None)
+    if held is not None:
+        _held[task_id] = held
+        return
     held = _write(lambda conn: claims.claim(conn, UUID(job_id or _adopt(conn, sender, task_id, args, kwargs)), task_id, worker_name))
     if held is not None:
         _held[task_id] = held
@@ -88,14 +93,25 @@ def _complete(sender: Any, result: Any, **_: Any) -> None:
     held = _held.get(sender.request.id) if _is_job(sender) else None
     if held is None:
         return
+    outcome = Outcome(held.id, held.token, None if result is None else to_json(result, "result"))
+    if not outcomes.send(outcome):
+        complete([outcome])
+
+
+def complete(ended: Sequence[Outcome]) -> None:
+    """Write what ended well, in one statement. A result that Postgres refuses fails its own job and no other."""
     try:
-        written = _write(lambda conn: claims.complete(conn, held, result))
-    except (PermanentError, DBAPIError) as error:
-        # The result itself cannot be stored; running again would end the same way.
-        record_failure(held, PermanentError(f"the result could not be stored: {describe(error)}"))
-        return
-    if not written:
-        log.warning("job %s was no longer ours: its result is discarded", held.id)
+        written = _write(lambda conn: claims.complete_many(conn, ended))
+    except DBAPIError as error:
+        if len(ended) > 1:
+            for outcome in ended:
+                complete([outcome])
+            return
+        message = f"the result could not be stored: {describe(error.orig or error)}"
+        written = _write(lambda conn: {o.id for o in ended if claims.fail(conn, o, message, retry=False)})
+    for outcome in ended:
+        if outcome.id not in written:
+            log.warning("job %s was no longer ours: its result is discarded", outcome.id)
 
 
 def _fail(sender: Any, task_id: str, exception: BaseException, kwargs: dict[str, Any] | None = None, **_: Any) -> None:

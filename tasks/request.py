@@ -1,4 +1,4 @@
-"""What a worker's main process learns of each job: when it begins and when it ends."""
+"""What a worker's main process does with each job's message: gives it its claim, and learns when it ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tasks.dispatcher.runway import RUNWAY
 
 
 class JobRequest(Request):
-    """A request that tells the runway of its begin and end."""
+    """A request that takes its claim from the runway, and tells the runway of its end."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # Celery makes a subclass for each task and gives it an `on_success` that does not call ours: so it is wrapped there.
@@ -25,9 +25,13 @@ class JobRequest(Request):
 
         cls.on_success = on_success
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._request_dict["claim"] = RUNWAY.take(self.id)
+
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        super().on_accepted(pid, time_accepted)
         RUNWAY.began(self.id)
+        super().on_accepted(pid, time_accepted)
 
     def on_failure(self, *args: Any, **kwargs: Any) -> Any:
         try:

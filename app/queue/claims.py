@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
-
-from app.queue.adding import to_json
 
 
 @dataclass(frozen=True)
@@ -46,16 +45,29 @@ def claim_of_task(conn: Connection, job_id: UUID, task_id: str) -> Claim | None:
     return Claim(*row) if row else None
 
 
-def complete(conn: Connection, held: Claim, result: Any) -> bool:
-    """`completed` with `result`; False when the job is no longer ours. Raises InvalidMetadata when the result is not JSON."""
-    encoded = None if result is None else to_json(result, "result")
-    return conn.execute(
-        text("select complete_queue_job(:id, cast(:result as jsonb), :token)"),
-        {"id": held.id, "result": encoded, "token": held.token},
-    ).scalar_one()
+@dataclass(frozen=True)
+class Outcome:
+    """A run that ended well: the job, its fencing token, the result as JSON text or None."""
+
+    id: UUID
+    token: int
+    result: str | None
 
 
-def fail(conn: Connection, held: Claim, message: str, *, retry: bool) -> bool:
+def complete_many(conn: Connection, outcomes: Sequence[Outcome]) -> set[UUID]:
+    """`complete` for many runs in one statement. Returns the jobs that were still theirs."""
+    rows = conn.execute(
+        text("select complete_queue_jobs(cast(:ids as uuid[]), cast(:tokens as bigint[]), cast(:results as jsonb[]))"),
+        {
+            "ids": [outcome.id for outcome in outcomes],
+            "tokens": [outcome.token for outcome in outcomes],
+            "results": [outcome.result for outcome in outcomes],
+        },
+    )
+    return set(rows.scalars())
+
+
+def fail(conn: Connection, held: Claim | Outcome, message: str, *, retry: bool) -> bool:
     """`retrying` with its backoff, or `failed` when `retry` is false or the attempts are used up; False when no longer ours."""
     return conn.execute(
         text("select fail_queue_job(:id, :message, :retry, :token)"),
@@ -83,26 +95,15 @@ def held_by(conn: Connection, worker: str) -> list[Claim]:
     return [Claim(*row) for row in rows]
 
 
-def heartbeat(conn: Connection, running: dict[str, UUID], waiting: dict[str, UUID]) -> set[str]:
-    """A sign of life for the jobs a worker runs and for those whose message it holds, both as task id → job id.
-
-    Returns the task ids whose claim stands.
-    """
+def heartbeat(conn: Connection, held: dict[str, UUID]) -> set[str]:
+    """A sign of life for the claims a worker holds, as Celery task id → job id. Returns the task ids whose claim stands."""
     alive = conn.execute(
         text(
             "update queue_jobs set heartbeat_at = clock_timestamp() "
             "where id = any(:ids) and task_id = any(:task_ids) and status = 'processing' returning task_id"
         ),
-        {"ids": list(running.values()), "task_ids": list(running)},
+        {"ids": list(held.values()), "task_ids": list(held)},
     ).scalars()
-    if waiting:
-        conn.execute(
-            text(
-                "update queue_jobs set dispatched_at = clock_timestamp() "
-                "where id = any(:ids) and status = 'pending' and dispatched_at is not null"
-            ),
-            {"ids": list(waiting.values())},
-        )
     return set(alive)
 
 

@@ -1,24 +1,48 @@
-"""Which jobs go out next. A dispatch mark is a note, never a lease: the claim decides (DESIGN 1)."""
+"""Which jobs go out next, and to whom (DESIGN 1)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from app.queue.claims import Claim
 
-def dispatch(conn: Connection, job_types: Sequence[str], limit: int, dispatcher: str) -> list[tuple[UUID, str]]:
-    """Mark up to `limit` due jobs as dispatched, the most urgent first, and return (id, job type) of each.
 
-    Due retries become `pending` on the way. The mark can be lost without harm, so its commit does not wait for the disk.
+@dataclass(frozen=True)
+class Dispatched:
+    """A job that goes out to a worker: claimed already, or (`claim` None) to be claimed when its run begins."""
+
+    id: UUID
+    job_type: str
+    claim: Claim | None
+
+
+def dispatch(conn: Connection, job_types: Sequence[str], limit: int, dispatcher: str) -> list[Dispatched]:
+    """Hand up to `limit` due jobs to the worker `dispatcher`, the most urgent first. Due retries become `pending` on the way.
+
+    A job that never failed comes claimed; any other is claimed when its run begins, so that a job that takes its worker down
+    charges none that waits beside it.
     """
-    conn.execute(text("set local synchronous_commit = off"))
     rows = conn.execute(
-        text("select job_id, job_type from dispatch_jobs(:types, :limit, :dispatcher)"),
+        text("select * from dispatch_jobs(:types, :limit, :dispatcher, true)"),
         {"types": list(job_types), "limit": limit, "dispatcher": dispatcher},
     )
-    return [(row.job_id, row.job_type) for row in rows]
+    return [
+        Dispatched(
+            row.job_id,
+            row.job_type,
+            Claim(
+                row.job_id, row.queue_job_id, row.user_id, row.job_type, row.metadata, row.attempt, row.max_attempts,
+                row.fencing_token, row.task_id,
+            )
+            if row.task_id
+            else None,
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def seconds_until_due(conn: Connection, job_types: Sequence[str]) -> float | None:
@@ -31,18 +55,6 @@ def seconds_until_due(conn: Connection, job_types: Sequence[str]) -> float | Non
 def undispatch(conn: Connection, job_ids: Sequence[UUID]) -> int:
     """Take the marks of these jobs back, as their messages are lost. Returns how many will be dispatched again."""
     return conn.execute(text("select undispatch_jobs(:ids)"), {"ids": list(job_ids)}).scalar_one()
-
-
-def still_waiting(conn: Connection, job_ids: Sequence[UUID], dispatcher: str) -> dict[UUID, float]:
-    """Those of `job_ids` that `dispatcher` sent out and nobody claimed, with the seconds since the last sign of their message."""
-    rows = conn.execute(
-        text(
-            "select id, extract(epoch from clock_timestamp() - dispatched_at)::float8 as silent from queue_jobs "
-            "where id = any(:ids) and status = 'pending' and dispatched_at is not null and dispatched_by = :dispatcher"
-        ),
-        {"ids": list(job_ids), "dispatcher": dispatcher},
-    )
-    return {row.id: row.silent for row in rows}
 
 
 def undispatch_worker(conn: Connection, dispatcher: str) -> int:

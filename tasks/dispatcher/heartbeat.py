@@ -18,6 +18,7 @@ from app.queue import claims, processes, upkeep
 from app.queue.errors import describe
 from app.settings import Settings
 from tasks import mirror
+from tasks.dispatcher.runway import RUNWAY
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +72,9 @@ class HeartbeatLoop(threading.Thread):
 
     def _beat(self) -> None:
         running = _jobs(state.active_requests)
-        waiting = {task_id: job for task_id, job in _jobs(state.reserved_requests).items() if task_id not in running}
+        waiting = {task_id: job.id for task_id, job in RUNWAY.waiting().items()}
         with self._engine.begin() as conn:
-            alive = claims.heartbeat(conn, running, waiting)
+            alive = claims.heartbeat(conn, {**waiting, **running})
             silent = {task_id: job for task_id, job in running.items() if task_id not in alive}
             cancelled = claims.cancelled_among(conn, list(silent.values())) if silent else set()
             processes.report(
@@ -89,7 +90,7 @@ class HeartbeatLoop(threading.Thread):
 
     def _end_lost_runs(self) -> None:
         due = {task_id for task_id, at in self._ends_at.items() if at <= time.monotonic()}
-        for request in _snapshot(state.active_requests):
+        for request in snapshot(state.active_requests):
             if request.id in due and self._end_process is not None and request.worker_pid:
                 log.warning("job %s was cancelled or taken back and its run did not stop: ended", request.kwargs.get("job_id"))
                 self._end_process(request.worker_pid)
@@ -129,10 +130,10 @@ def end_by_kill(pool: Any) -> Callable[[int], None] | None:
 
 
 def _jobs(requests: Any) -> dict[str, UUID]:
-    return {request.id: UUID(request.kwargs["job_id"]) for request in _snapshot(requests) if "job_id" in (request.kwargs or {})}
+    return {request.id: UUID(request.kwargs["job_id"]) for request in snapshot(requests) if "job_id" in (request.kwargs or {})}
 
 
-def _snapshot(requests: Any) -> list[Any]:
+def snapshot(requests: Any) -> list[Any]:
     """A copy of one of Celery's sets, which its own thread may be changing."""
     while True:
         try:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import uuid
-from typing import Any, ClassVar
+from typing import Any
 
 from celery import bootsteps, signals
 from celery.worker import state
+from kombu import Exchange, Queue
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.engine import make_engine
@@ -15,10 +16,11 @@ from app.queue import claims, processes, upkeep
 from app.queue.catalog import types_of_queues
 from app.queue.errors import describe
 from app.settings import get_settings
-from tasks import mirror
+from tasks import mirror, outcomes
 from tasks.dispatcher.dispatch import DispatchLoop
-from tasks.dispatcher.heartbeat import HeartbeatLoop, end_by_kill
+from tasks.dispatcher.heartbeat import HeartbeatLoop, end_by_kill, snapshot
 from tasks.dispatcher.listen import ListenLoop
+from tasks.dispatcher.sending import make_sender
 
 log = logging.getLogger(__name__)
 
@@ -26,29 +28,38 @@ log = logging.getLogger(__name__)
 class Dispatcher(bootsteps.StartStopStep):
     """A step of the worker: after its pool, before it consumes."""
 
-    requires: ClassVar[set[str]] = {"celery.worker.components:Pool"}
+    requires = frozenset({"celery.worker.components:Pool"})
 
     def __init__(self, worker: Any, **kwargs: Any):
         super().__init__(worker, **kwargs)
         # A name of its own for each life of a worker: what an earlier one left behind is not taken for its own.
         self._name = mirror.worker_name = f"{worker.hostname}/{uuid.uuid4().hex[:6]}"
+        # What the dispatcher hands to this worker comes through a queue of its own: no other one can hold it back behind a long job.
+        self._families = sorted(worker.app.amqp.queues.consume_from)
+        self._queue = f"worker.{self._name}"
+        worker.app.amqp.queues.select_add(Queue(self._queue, Exchange(""), routing_key=self._queue, auto_delete=True))
+        # Made before the pool forks: its children send their outcomes through it.
+        outcomes.open_outbox()
 
     def start(self, worker: Any) -> None:
         settings = get_settings()
-        queues = sorted(worker.app.amqp.queues.consume_from)
         self._engine = make_engine(settings, application_name="buildos dispatcher", pool_size=3)
         self._write_settings(settings)
         self._dispatch = DispatchLoop(
-            worker.app, self._engine, settings, self._name, types_of_queues(set(queues)), queues,
+            self._engine, settings, self._name, types_of_queues(set(self._families)),
+            make_sender(worker.app, settings, self._queue),
+            reserved=lambda: frozenset(request.id for request in snapshot(state.reserved_requests)),
             free_slots=lambda: slots(worker) - len(state.reserved_requests),
         )  # fmt: skip
         self._heartbeat = HeartbeatLoop(
-            self._engine, settings, self._name, queues, lambda: slots(worker), lambda: self._dispatch.last_poll, end_by_kill(worker.pool)
-        )
+            self._engine, settings, self._name, self._families, lambda: slots(worker), lambda: self._dispatch.last_poll,
+            end_by_kill(worker.pool),
+        )  # fmt: skip
+        self._writer = outcomes.Writer(self._engine)
         self._listen = ListenLoop(settings.listen_url, self._dispatch.wake, self._heartbeat.look)
         signals.worker_shutting_down.connect(self._stop_sending, weak=False)
         signals.worker_shutdown.connect(self._leave, weak=False)
-        for loop in (self._heartbeat, self._dispatch, self._listen):
+        for loop in (self._writer, self._heartbeat, self._dispatch, self._listen):
             loop.start()
 
     def stop(self, worker: Any) -> None:
@@ -64,6 +75,8 @@ class Dispatcher(bootsteps.StartStopStep):
 
     def _leave(self, **_: Any) -> None:
         """The pool is gone. Jobs that were cut short go back to `pending`, uncharged; others may take what was sent."""
+        self._dispatch.join(5)
+        self._writer.finish()
         self._heartbeat.stop()
         try:
             with self._engine.begin() as conn:

@@ -54,23 +54,25 @@ def test_a_frozen_worker_that_comes_back_changes_nothing(database: Database, wor
     assert _effects(database) == 1
 
 
-def test_sigterm_drains(database: Database, workers: Workers) -> None:
+def test_sigterm_drains(database: Database, workers: Workers, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
     worker = workers.start("-c", "2")
-    jobs = add(database, 8, sleep=1.5)
-    wait_for(lambda: _states(database).get("processing") == 2, "two jobs run")
+    jobs = add(database, 8, sleep=4, ledger=str(ledger))
+    wait_for(lambda: ledger.exists() and len(ledger.read_text().splitlines()) == 2, "two jobs run")
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
     states = _states(database)
     assert states.get("completed") == 2 and states.get("pending") == 6, states
     assert all(job(database, job_id).attempts == 0 for job_id in jobs)
-    workers.start("-c", "4")
+    workers.start("-c", "8")
     wait_all(database)
 
 
-def test_sigquit_hands_running_jobs_back_uncharged(database: Database, workers: Workers) -> None:
+def test_sigquit_hands_running_jobs_back_uncharged(database: Database, workers: Workers, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
     worker = workers.start("-c", "2", QUEUE_DRAIN_TIMEOUT="0.3")
-    jobs = add(database, 2, sleep=3)
-    wait_for(lambda: _states(database).get("processing") == 2, "two jobs run")
+    jobs = add(database, 2, sleep=5, ledger=str(ledger))
+    wait_for(lambda: ledger.exists() and len(ledger.read_text().splitlines()) == 2, "two jobs run")
     worker.signal(signal.SIGQUIT)
     worker.wait()
     for job_id in jobs:

@@ -57,12 +57,18 @@ begin
 end
 $$;
 
--- Marks the next due jobs as dispatched and returns them. The mark is a note, not a lease: losing it costs a second message,
--- which the claim refuses.
-create function dispatch_jobs(p_job_types text[], p_limit int, p_dispatcher text)
-returns table (job_id uuid, job_type text)
+-- Hands the next due jobs to a worker and returns them, the most urgent first. With `p_claim` a job that never failed is claimed
+-- in the same statement (`task_id` says for which Celery task). Any other is only marked as dispatched and claimed when its run
+-- begins: a job that once took its worker down must not be charged, or charge others, for waiting beside them. The mark is a
+-- note, not a lease: losing it costs a second message, which the claim refuses.
+create function dispatch_jobs(p_job_types text[], p_limit int, p_dispatcher text, p_claim boolean default false)
+returns table (
+    job_id uuid, job_type text, queue_job_id text, user_id uuid, metadata jsonb, attempt int, max_attempts int,
+    fencing_token bigint, task_id text
+)
 language plpgsql set search_path = public, pg_temp
 as $$
+#variable_conflict use_column
 declare
     types queue_type[];
     reach int := least(p_limit, 1000000) * 2 + 32; -- more than asked for, as another session may hold the first ones at this moment
@@ -80,17 +86,25 @@ begin
         with candidate as materialized (
             select * from due_jobs(types, reach, true)
         ), chosen as materialized (
-            select q.id, c.effective, c.due_at from candidate c join queue_jobs q on q.id = c.job_id
+            select q.id, c.effective, c.due_at, p_claim and q.attempts = 0 as claim
+            from candidate c join queue_jobs q on q.id = c.job_id
             where q.status = 'pending' and q.dispatched_at is null and q.scheduled_for <= now()
             order by c.effective, c.due_at
             limit p_limit - sent
             for update of q skip locked
         ), marked as (
-            update queue_jobs q set dispatched_at = clock_timestamp(), dispatched_by = p_dispatcher
+            update queue_jobs q
+            set dispatched_at = clock_timestamp(), dispatched_by = p_dispatcher,
+                status = case when chosen.claim then 'processing' else q.status end,
+                fencing_token = case when chosen.claim then q.fencing_token + 1 else q.fencing_token end,
+                task_id = case when chosen.claim then gen_random_uuid()::text end,
+                worker = case when chosen.claim then p_dispatcher else q.worker end
             from chosen where q.id = chosen.id
-            returning q.id, q.job_type
+            returning q.id, q.job_type, q.queue_job_id, q.user_id, q.metadata, q.attempts + 1 as attempt, q.max_attempts,
+                      q.fencing_token, q.task_id, chosen.effective, chosen.due_at
         )
-        select m.id, m.job_type::text from marked m join chosen using (id) order by chosen.effective, chosen.due_at;
+        select m.id, m.job_type::text, m.queue_job_id, m.user_id, m.metadata, m.attempt, m.max_attempts, m.fencing_token, m.task_id
+        from marked m order by m.effective, m.due_at;
         get diagnostics got = row_count;
         sent := sent + got;
         exit when sent >= p_limit;

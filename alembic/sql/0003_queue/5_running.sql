@@ -71,6 +71,16 @@ begin
 end
 $$;
 
+-- The same for many runs at once; returns those that were written.
+create function complete_queue_jobs(p_job_ids uuid[], p_fencing_tokens bigint[], p_results jsonb[]) returns setof uuid
+language sql volatile set search_path = public, pg_temp
+as $$
+    update queue_jobs q set status = 'completed', result = o.result, error_message = null
+    from unnest(p_job_ids, p_fencing_tokens, p_results) as o (id, token, result)
+    where q.id = o.id and q.status = 'processing' and q.fencing_token = o.token
+    returning q.id
+$$;
+
 create function complete_queue_job(p_job_id uuid, p_result jsonb default null) returns void
 language plpgsql set search_path = public, pg_temp
 as $$

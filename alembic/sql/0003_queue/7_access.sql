@@ -46,6 +46,7 @@ begin
         ) and p.proname = any(array[
             'add_queue_job', 'enqueue_job', 'make_queue_job_id', 'new_job_id', 'due_jobs', 'promote_due_retries',
             'dispatch_jobs', 'next_due_at', 'undispatch_jobs', 'claim_job', 'claim_pending_jobs', 'complete_queue_job',
+            'complete_queue_jobs',
             'fail_queue_job', 'retry_delay', 'release_queue_job', 'heartbeat_queue_job', 'report_job_progress',
             'reset_stalled_jobs', 'take_back_stalled_jobs', 'cancel_queue_job', 'cancel_brief_jobs_for_date',
             'reschedule_queue_job', 'get_queue_stats', 'fold_queue_counts', 'feed_table', 'wake', 'queue_setting', 'effective_priority', 'is_terminal',

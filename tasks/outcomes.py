@@ -1,0 +1,96 @@
+"""From the processes that run jobs to the one that writes: what ended well is committed in batches.
+
+A run hands its outcome over and is done; the writer commits whatever has come together by then in one statement, at once. A lone
+job waits for nobody, a hundred share one commit. An outcome is lost only with the worker's main process, and then its job is
+taken back like any other that this worker held.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import socket
+import threading
+from uuid import UUID
+
+from sqlalchemy import Engine
+
+from app.queue.claims import Outcome
+
+log = logging.getLogger(__name__)
+
+LARGEST = 32_768  # bytes; a larger outcome is written by the run itself
+MOST = 500  # outcomes in one statement
+SEND_TIMEOUT = 5.0  # seconds until a run that cannot hand over writes by itself
+
+_outbox: socket.socket | None = None
+_inbox: socket.socket | None = None
+
+
+def open_outbox() -> None:
+    """Open the way from this process, and the children it will fork, to its writer."""
+    global _outbox, _inbox
+    _outbox, _inbox = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    _outbox.settimeout(SEND_TIMEOUT)
+
+
+def _after_fork() -> None:
+    # The child must not keep the receiving end alive: with its parent gone, a send has to fail.
+    global _inbox
+    if _inbox is not None:
+        _inbox.close()
+        _inbox = None
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def send(outcome: Outcome) -> bool:
+    """Hand an outcome to the writer; False when the run has to write it itself: too large, no writer, or a writer that is stuck."""
+    if _outbox is None:
+        return False
+    letter = json.dumps([str(outcome.id), outcome.token, outcome.result]).encode()
+    if len(letter) > LARGEST:
+        return False
+    try:
+        _outbox.send(letter)
+    except OSError:
+        return False
+    return True
+
+
+class Writer(threading.Thread):
+    """Commits outcomes, as many at a time as have come."""
+
+    def __init__(self, engine: Engine):
+        super().__init__(name="outcomes", daemon=True)
+        self._engine = engine
+        self._inbox = _inbox
+        self._finishing = threading.Event()
+
+    def finish(self) -> None:
+        """Write what has come and end. Called when no run is left that could send."""
+        self._finishing.set()
+        self.join()
+
+    def run(self) -> None:
+        from tasks import mirror
+
+        while True:
+            ended = self._receive(0.0 if self._finishing.is_set() else 0.2)
+            if ended:
+                try:
+                    mirror.complete(ended)
+                except Exception:
+                    log.exception("%d outcomes could not be written: their jobs are taken back when their lease is over", len(ended))
+            elif self._finishing.is_set():
+                return
+
+    def _receive(self, wait: float) -> list[Outcome]:
+        ended: list[Outcome] = []
+        while len(ended) < MOST and select.select([self._inbox], [], [], 0 if ended else wait)[0]:
+            job_id, token, result = json.loads(self._inbox.recv(LARGEST))
+            ended.append(Outcome(UUID(job_id), token, result))
+        return ended

@@ -1,0 +1,78 @@
+"""kombu's Redis transport without its bookkeeping: many messages a fetch, and nothing to acknowledge.
+
+Postgres knows every job and recovers it, so Redis need not remember which message was taken by whom: two thirds of what a stock
+worker's main process does is that. A message that dies with its worker is sent again because its job is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu.transport import redis as stock
+from kombu.transport import virtual
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
+
+BATCH = 64  # messages taken in one go, as far as the worker has room
+
+
+class QoS(virtual.QoS):
+    """Counts what was taken, in this process alone."""
+
+    restore_at_shutdown = False
+
+    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing is ever hidden."""
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        # A message that Celery does not want (a task it does not know) is put back at the end where another worker may want it.
+        if requeue and delivery_tag in self._delivered:
+            self.channel._restore(self._delivered[delivery_tag])
+        self._quick_ack(delivery_tag)
+
+
+class Channel(stock.Channel):
+    """Takes more messages of the same queue along with each one that arrives."""
+
+    QoS = QoS
+
+    def _brpop_read(self, **options: Any) -> bool:
+        arrived = self._take_one(**options)
+        for queue, item in [arrived, *self._take_more(arrived[0])]:
+            self.connection._deliver(loads(bytes_to_str(item)), queue)
+        return True
+
+    def _take_one(self, **options: Any) -> tuple[str, bytes]:
+        try:
+            try:
+                answer = self.client.parse_response(self.client.connection, "BRPOP", **options)
+            except self.connection_errors:
+                self.client.connection.disconnect()
+                raise
+            if not answer:
+                raise stock.Empty
+            key, item = answer
+            queue = bytes_to_str(key).rsplit(self.sep, 1)[0]
+            self._queue_cycle.rotate(queue)
+            return queue, item
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+
+    def _take_more(self, queue: str) -> list[tuple[str, bytes]]:
+        room = min(self.qos.can_consume_max_estimate() or BATCH, BATCH) - 1
+        if room <= 0:
+            return []
+        with self.conn_or_acquire() as client:
+            return [(queue, item) for item in client.rpop(queue, room) or ()]
+
+    def _restore(self, message: Any, leftmost: bool = False) -> None:
+        """Put a taken message back, where it waits like a new one."""
+        info = message.delivery_info
+        self._do_restore_message(message.serializable(), info["exchange"], info["routing_key"], self.client, leftmost)
+
+
+class Transport(stock.Transport):
+    """`broker_transport` of a worker whose jobs are rows."""
+
+    Channel = Channel
