@@ -120,7 +120,9 @@ def test_a_wiped_redis_loses_nothing(database: Database, workers: Workers, redis
             client.flushdb()
     wait_all(database)
     with database.engine.connect() as conn:
-        assert conn.execute(text("select max(fencing_token) from queue_jobs")).scalar_one() == 1
+        assert conn.execute(text("select max(attempts) from queue_jobs")).scalar_one() == 0
+        ended = conn.execute(text("select count(*) from job_events where \"to\" = 'completed'")).scalar_one()
+    assert ended == 300
 
 
 def test_a_message_lost_singly_is_sent_again(database: Database, workers: Workers, redis_url: str) -> None:
