@@ -13,7 +13,7 @@ up: env
 	@exec $(BIN)/buildos up
 
 test: env lint
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-scheduler: env
 	@ZONES=all $(BIN)/python -m pytest tests/unit/schedules tests/integration/schedules $(ARGS)

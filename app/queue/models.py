@@ -6,6 +6,7 @@ Keys are spelled as in the JSON. Unknown keys are kept, so that a newer sender a
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -22,7 +23,7 @@ def _known_zone(value: str) -> str:
 
 
 def _iso_date(value: str) -> str:
-    if len(value) != 10:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
         raise ValueError("expects a date as YYYY-MM-DD")
     try:
         dt.date.fromisoformat(value)
