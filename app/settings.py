@@ -7,12 +7,17 @@ gives, so the environment always wins (CONTRACT 11).
 
 from __future__ import annotations
 
+from email.utils import parseaddr
 from functools import lru_cache
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+CHECKOUT = Path(__file__).parents[1]
 
 DEFAULT_ORIGINS = (
     "http://localhost:5173",
@@ -121,6 +126,35 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(None, description="Key for the openai/ models of the chain.")
     openai_base_url: str = Field("https://api.openai.com/v1", description="Any OpenAI-compatible address.")
 
+    email_host: str | None = Field(None, description="SMTP server. Without one mails go to the outbox folder.")
+    email_port: Annotated[int, Field(ge=1, le=65535)] = Field(587, description="Port of the SMTP server.")
+    email_security: Literal["auto", "tls", "starttls", "none"] = Field(
+        "auto", description="auto: TLS from the start on port 465, else STARTTLS, which a password makes a must off this machine."
+    )
+    email_user: str | None = Field(None, description="Account at the SMTP server; none: no login.")
+    email_pass: SecretStr | None = Field(None, description="Its password.")
+    email_from: str | None = Field(
+        None, description="Sender, as `BuildOS <briefs@example.com>`. Defaults to EMAIL_USER."
+    )
+    email_timeout: Annotated[float, Field(gt=0, le=120)] = Field(30.0, description="Seconds the SMTP server may be silent.")
+    mail_outbox: str | None = Field(
+        None, description="Folder of mails (.eml) where there is no SMTP server. Defaults to `outbox` in BUILDOS_HOME."
+    )
+    use_webhook_email: bool = Field(False, description="Send mail through BUILDOS_WEBHOOK_URL instead of SMTP.")
+    private_buildos_webhook_secret: SecretStr | None = Field(
+        None,
+        validation_alias=_env("PRIVATE_BUILDOS_WEBHOOK_SECRET", "BUILDOS_WEBHOOK_SECRET"),
+        description="Secret shared with the other side of email webhooks, for those we send and those we take.",
+    )
+    webhook_allow_insecure: bool = Field(
+        False, description="Let webhooks go to plain http and to private networks, not only to https and this machine."
+    )
+    buildos_webhook_url: str | None = Field(
+        None,
+        validate_default=True,
+        description="Where mail is posted to; an address without a path gets /api/webhooks/send-notification-email.",
+    )
+
     @field_validator("allowed_origins", "llm_models", "job_modules", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -142,6 +176,36 @@ class Settings(BaseSettings):
             raise ValueError("expects redis://host:port/number")
         return value
 
+    @field_validator("public_url")
+    @classmethod
+    def _public(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("expects an address such as https://jobs.example.com")
+        return (value or "").rstrip("/") or None
+
+    @field_validator("email_from")
+    @classmethod
+    def _sender(cls, value: str | None) -> str | None:
+        address = parseaddr(value or "")[1]
+        if value and ("@" not in address.strip("@") or any(mark in value for mark in "\r\n\0")):
+            raise ValueError("expects a sender such as BuildOS <briefs@example.com>")
+        return value or None
+
+    @field_validator("buildos_webhook_url")
+    @classmethod
+    def _webhook(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if not info.data.get("use_webhook_email"):
+            return value or None
+        if not value or not info.data.get("private_buildos_webhook_secret"):
+            raise ValueError("with USE_WEBHOOK_EMAIL both this address and PRIVATE_BUILDOS_WEBHOOK_SECRET are needed")
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("expects an address such as https://build-os.com")
+        if parts.scheme == "http" and not (is_loopback(parts.hostname) or info.data.get("webhook_allow_insecure")):
+            raise ValueError("expects https; WEBHOOK_ALLOW_INSECURE=true would let plain http through")
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _profile(cls, values: Any) -> Any:
@@ -159,6 +223,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def outbox_folder(self) -> Path:
+        """Where mails are laid down that no server takes."""
+        return Path(self.mail_outbox or Path(self.buildos_home or CHECKOUT / ".buildos") / "outbox").expanduser().absolute()
+
+    @property
     def listen_url(self) -> str:
         """libpq address for LISTEN, never through a pooler."""
         return plain_url(self.database_direct_url or self.database_url)
@@ -167,6 +236,16 @@ class Settings(BaseSettings):
     def sqlalchemy_url(self) -> str:
         """DATABASE_URL in SQLAlchemy's spelling, with psycopg as the driver."""
         return sqlalchemy_url(self.database_url)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine, without asking anybody."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def plain_url(url: str) -> str:

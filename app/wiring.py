@@ -8,11 +8,18 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Engine
 
 from app.adapters.llm_openai import ChainLLM
+from app.adapters.mail_mime import sender_of
+from app.adapters.mail_outbox import Outbox
+from app.adapters.mail_smtp import SmtpMail
+from app.adapters.mail_webhook import WebhookMail
 from app.db.engine import make_engine
 from app.features.briefs.service import BriefService
 from app.features.calendar.service import ensure_expanded
+from app.features.email.sending import Sender
+from app.features.email.service import EmailService
 from app.ports.clock import Clock, SystemClock
 from app.ports.llm import LLM
+from app.ports.mail import Mail
 from app.queue.claims import Claim
 from app.settings import Settings
 
@@ -30,6 +37,7 @@ class Services:
     engine: Engine
     clock: Clock
     briefs: BriefService
+    email: EmailService
     failure_notes: dict[str, FailureNote] = field(default_factory=dict)
 
 
@@ -40,12 +48,31 @@ def build(
     engine: Engine | None = None,
     clock: Clock | None = None,
     llm: LLM | None = None,
+    mail: Mail | None = None,
 ) -> Services:
     """The services of this process, on the real adapters where none is passed. Nothing connects before its first use."""
     engine = engine or make_engine(settings, application_name=application_name)
     clock = clock or SystemClock()
     briefs = BriefService(engine, clock, llm or ChainLLM(settings), expand_calendar=ensure_expanded)
-    return Services(settings, engine, clock, briefs, failure_notes={"generate_daily_brief": _brief_note(briefs)})
+    email = _email(settings, engine, clock, mail)
+    notes = {"generate_daily_brief": _brief_note(briefs)}
+    notes |= dict.fromkeys(("generate_brief_email", "send_email", "send_notification_email"), _email_note(email))
+    return Services(settings, engine, clock, briefs, email, failure_notes=notes)
+
+
+def _email(settings: Settings, engine: Engine, clock: Clock, mail: Mail | None) -> EmailService:
+    """Mail leaves by SMTP, without a server into the outbox, and through the web app where that is asked for."""
+    own_mail = mail or (SmtpMail(settings) if settings.email_host else Outbox(settings))
+    chosen = WebhookMail(settings, clock=clock) if settings.use_webhook_email and mail is None else own_mail
+    domain = sender_of(settings)[1].rpartition("@")[2]
+    return EmailService(Sender(engine, clock, public_url=settings.public_url, domain=domain), chosen, own_mail)
+
+
+def _email_note(email: EmailService) -> FailureNote:
+    def note(conn: Connection, held: Claim, message: str, final: bool) -> None:
+        email.failed(conn, job_id=held.id, user_id=held.user_id, metadata=held.metadata, final=final)
+
+    return note
 
 
 def _brief_note(briefs: BriefService) -> FailureNote:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 ZONES = frozenset(available_timezones())
 
@@ -32,6 +32,17 @@ def _iso_date(value: str) -> str:
     return value
 
 
+_EMAIL_ADDRESS = re.compile(r"""[^\s@<>"(),:;\[\]\\\x00-\x1f\x7f]+@[^\s@<>"(),:;\[\]\\\x00-\x1f\x7f]+""")
+
+
+def _email_address(value: str) -> str:
+    """One bare address, fit to stand in a header and in an SMTP command."""
+    if len(value) > 254 or not _EMAIL_ADDRESS.fullmatch(value) or value.startswith("-") or ".." in value:
+        raise ValueError("expects one mail address such as ada@example.com")
+    return value
+
+
+EmailAddress = Annotated[str, AfterValidator(_email_address)]
 Timezone = Annotated[str, AfterValidator(_known_zone)]
 IsoDate = Annotated[str, AfterValidator(_iso_date)]
 PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9]\d{6,14}$")]
@@ -78,7 +89,7 @@ class DailyBriefResult(Model):
 class BriefEmailMetadata(JobMetadata):
     emailId: UUID
     briefId: UUID
-    recipientEmail: Text
+    recipientEmail: EmailAddress
 
 
 class BriefEmailResult(Model):
@@ -165,15 +176,39 @@ class NotificationResult(Model):
 
 
 class NotificationEmailMetadata(JobMetadata):
-    template: Text
-    recipientEmail: Text
+    """Either `title` with `body` (Markdown) and a button to `url`, or `htmlContent`/`textContent`, or the email `emailId`."""
+
+    template: Text = "notification"
+    recipientEmail: EmailAddress
+    subject: str | None = None  # else the title
+    title: str | None = None
+    body: str | None = None
+    url: str | None = None
+    actionLabel: str | None = None
+    htmlContent: str | None = None
+    textContent: str | None = None
+    emailId: UUID | None = None
+    deliveryId: str | None = None
+    eventId: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> NotificationEmailMetadata:
+        if not (self.emailId or self.title or self.subject):
+            raise ValueError("expects a title, a subject or an emailId")
+        return self
 
 
 class EmailMetadata(JobMetadata):
-    to: Text
+    to: EmailAddress
     subject: Text
     html: str | None = None
     text: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> EmailMetadata:
+        if not (self.html or self.text):
+            raise ValueError("expects html or text")
+        return self
 
 
 class MessageResult(Model):

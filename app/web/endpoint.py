@@ -19,6 +19,15 @@ MAX_BODY = 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
+class OtherReply:
+    """A reply that is no JSON: its status, its media type where it has a body, what it is."""
+
+    status: int
+    description: str
+    media: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """What is known of an endpoint beside its code."""
 
@@ -26,7 +35,7 @@ class Endpoint:
     path: str
     summary: str
     tag: str
-    reply: type[BaseModel]
+    reply: type[BaseModel] | OtherReply
     body: type[BaseModel] | None
     query: type[BaseModel] | None
     errors: tuple[int, ...]
@@ -39,18 +48,20 @@ def endpoint(
     method: str,
     path: str,
     *,
-    reply: type[BaseModel],
+    reply: type[BaseModel] | OtherReply,
     body: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     errors: tuple[int, ...] = (),
     public: bool = False,
     operator: bool = False,
+    gate: Callable[[], None] | None = None,
 ) -> Callable:
     """Register a view. It gets the path's parts, and `body` and `query` as checked models. The first line of its docstring
     is its summary.
 
     It returns a `reply`, maybe with a status; or the same as a dict, for rows: whatever a SQL client put into a JSON column
-    is shown as it is, and never a reason for a 500.
+    is shown as it is, and never a reason for a 500; or a whole response. `gate` is called before the body is read as JSON: it
+    raises for callers that must not get so far, and may read the raw body (kept for what follows).
     """
 
     def decorate(view: Callable) -> Callable:
@@ -59,6 +70,8 @@ def endpoint(
         @functools.wraps(view)
         def run(**parts: str) -> Response:
             _admit(public, operator)
+            if gate is not None:
+                gate()
             if body is not None:
                 parts["body"] = read_body(body)
             if query is not None:

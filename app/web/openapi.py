@@ -9,7 +9,7 @@ from flask import Flask
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.web.endpoint import Endpoint
+from app.web.endpoint import Endpoint, OtherReply
 from app.web.schemas import ErrorReply
 
 REF = "#/components/schemas/{model}"
@@ -35,7 +35,8 @@ def build_spec(app: Flask, *, version: str, server: str = "/") -> dict[str, Any]
     endpoints = described_endpoints(app)
     wanted = {(ErrorReply, "serialization")}
     for item in endpoints:
-        wanted.add((item.reply, "serialization"))
+        if not isinstance(item.reply, OtherReply):
+            wanted.add((item.reply, "serialization"))
         wanted.update((model, "validation") for model in (item.body, item.query) if model is not None)
     ordered = sorted(wanted, key=lambda pair: (pair[0].__name__, pair[1]))
     schema_of, definitions = models_json_schema(ordered, ref_template=REF)
@@ -71,7 +72,7 @@ def _operation(item: Endpoint, schema_of: dict, definitions: dict) -> dict[str, 
         "operationId": re.sub(r"\W+", "_", f"{item.method.lower()}{item.path}").strip("_"),
         "summary": item.summary,
         "tags": [item.tag],
-        "responses": {"200": _content(schema_of[item.reply, "serialization"], "Done.")},
+        "responses": _success(item.reply, schema_of),
         "security": [{}] if item.public else [{}, {"bearer": []}],
     }
     parameters = [
@@ -93,6 +94,15 @@ def _operation(item: Endpoint, schema_of: dict, definitions: dict) -> dict[str, 
     ):
         operation["responses"][str(status)] = _content(schema_of[ErrorReply, "serialization"], REASONS[status])
     return operation
+
+
+def _success(reply: type[BaseModel] | OtherReply, schema_of: dict) -> dict[str, Any]:
+    if not isinstance(reply, OtherReply):
+        return {"200": _content(schema_of[reply, "serialization"], "Done.")}
+    answer: dict[str, Any] = {"description": reply.description}
+    if reply.media:
+        answer["content"] = {reply.media: {}}
+    return {str(reply.status): answer}
 
 
 def _content(schema: dict, description: str) -> dict[str, Any]:
