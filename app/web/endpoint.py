@@ -159,7 +159,9 @@ def _message(item: Any) -> str:
     return item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").replace("a valid ", "")
 
 
-def _reply(answer: BaseModel | dict[str, Any], status: int = 200) -> Response:
+def _reply(answer: BaseModel | dict[str, Any] | Response, status: int = 200) -> Response:
+    if isinstance(answer, Response):
+        return answer
     response = jsonify(answer.model_dump(mode="json", by_alias=True) if isinstance(answer, BaseModel) else answer)
     response.status_code = status
     response.headers["Cache-Control"] = "no-store"
