@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import jwt
 import pytest
@@ -16,7 +16,7 @@ from tests.support.servers import plain_settings
 
 SECRET = "a secret of thirty-two characters!"
 KEY = "the service key"
-USER = uuid4()
+USER = UUID("6355a033-7a9d-461c-9d69-58f28e125137")
 CLOSED = plain_settings(auth_mode="jwt", jwt_secret=SECRET, service_key=KEY)
 
 
