@@ -116,6 +116,17 @@ class Settings(BaseSettings):
     )
     engagement_backoff_enabled: bool = Field(False, description="Send re-engagement briefs to users who stay away.")
 
+    alert_failures: Annotated[int, Field(ge=1)] = Field(
+        5, description="Failed runs of one job type that raise an alert, when they are also more than half of its runs."
+    )
+    alert_failure_minutes: Annotated[float, Field(gt=0)] = Field(10.0, description="Minutes in which they are counted.")
+    alert_pending_age: Annotated[float, Field(gt=0)] = Field(
+        900.0, description="Seconds the oldest due job may wait before an alert is raised."
+    )
+    alert_cool_down: Annotated[float, Field(gt=0)] = Field(
+        15.0, description="Minutes in which an alert is logged once, however many workers see it."
+    )
+
     llm_timeout: Annotated[float, Field(gt=0)] = Field(60.0, description="Seconds one model call may take.")
     llm_models: Annotated[tuple[str, ...], NoDecode] = Field(
         ("deepseek/deepseek-chat", "openai/gpt-4o", "anthropic/claude-3.5-sonnet"),
@@ -231,6 +242,11 @@ class Settings(BaseSettings):
     def listen_url(self) -> str:
         """libpq address for LISTEN, never through a pooler."""
         return plain_url(self.database_direct_url or self.database_url)
+
+    @property
+    def process_dead_after(self) -> float:
+        """Seconds of silence after which a worker or beat counts as dead."""
+        return max(15.0, 3 * self.queue_heartbeat_interval / 1000)
 
     @property
     def sqlalchemy_url(self) -> str:

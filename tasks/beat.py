@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.queue import processes
 from app.queue.errors import describe
 from app.settings import get_settings
+from tasks.dispatcher.watch import Watch
 from tasks.services import services
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ class TickScheduler(Scheduler):
     def __init__(self, *args: Any, **kwargs: Any):
         self._name = f"beat/{uuid.uuid4().hex[:6]}"
         self._next_report = 0.0
+        self._watch: Watch | None = None
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -38,6 +40,8 @@ class TickScheduler(Scheduler):
             try:
                 with services().engine.begin() as conn:
                     processes.report(conn, self._name, "beat")
+                self._watch = self._watch or Watch(services().engine, get_settings())
+                self._watch.look()  # a worker would do it, but one that is missing cannot
             except SQLAlchemyError as error:
                 log.warning("beat: the database is away: %s", describe(error))
         return super().tick(*args, **kwargs)

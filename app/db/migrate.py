@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,3 +25,8 @@ def upgrade(revision: str = "head") -> None:
 def downgrade(revision: str = "base") -> None:
     """Take DATABASE_URL back to `revision`."""
     command.downgrade(_config(), revision)
+
+
+def head_revision() -> str | None:
+    """The newest revision there is."""
+    return ScriptDirectory.from_config(_config()).get_current_head()

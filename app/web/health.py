@@ -10,9 +10,12 @@ from typing import Any
 import redis
 import structlog
 from flask import Blueprint, current_app
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.queue.alerts import BROKER_AWAY, Alert, current_alerts
 from app.queue.reads import process_status, queue_stats
+from app.settings import Settings
 from app.web.endpoint import caller, endpoint, services
 from app.web.schemas import Checks, HealthReply
 
@@ -21,6 +24,7 @@ blueprint = Blueprint("health", __name__)
 
 PING_TIMEOUT = 1.0  # seconds
 PING_KEPT = 2.0  # seconds an answer of the broker holds
+ALERTS_KEPT = 5.0  # seconds alerts are shown before they are looked for again
 ALIVE = timedelta(seconds=30)  # since the last heartbeat of a worker or beat
 STATES = ("pending", "processing", "completed", "failed", "cancelled", "retrying")
 
@@ -57,6 +61,15 @@ class Pulse:
     def __init__(self, redis_url: str):
         self.broker = Broker(redis_url)
         self.started = time.monotonic()
+        self._alerts: list[Alert] = []
+        self._looked = float("-inf")
+
+    def alerts(self, conn: Connection, settings: Settings, now: datetime) -> list[Alert]:
+        """What an operator must hear of, but for the broker; looked for every `ALERTS_KEPT` seconds."""
+        if time.monotonic() - self._looked > ALERTS_KEPT:
+            self._alerts = current_alerts(conn, settings, now=now)
+            self._looked = time.monotonic()
+        return self._alerts
 
 
 @endpoint(blueprint, "GET", "/health", reply=HealthReply, public=True, errors=(503,))
@@ -64,14 +77,15 @@ def get_health() -> tuple[HealthReply, int]:
     """Whether work is accepted and done"""
     pulse: Pulse = current_app.extensions["buildos.pulse"]
     now = services().clock.now()
-    counts, processes, database = _ask_database()
+    counts, processes, alerts, database = _ask_database(pulse, now)
     checks = Checks(
         database=_word(database),
-        broker=_word(pulse.broker.is_there()),
+        broker=_word(broker := pulse.broker.is_there()),
         workers=_word(_alive(processes, "worker", now)),
         beat=_word(_alive(processes, "beat", now)),
     )
     shown = counts if caller().is_operator else []  # how much work there is is not for everybody
+    alerts = alerts if broker else [BROKER_AWAY, *alerts]
     reply = HealthReply(
         status=_status(checks),
         timestamp=now,
@@ -83,17 +97,18 @@ def get_health() -> tuple[HealthReply, int]:
         stats=shown,
         totals={state: sum(row["count"] for row in shown if row["status"] == state) for state in STATES},
         checks=checks,
+        alerts=[alert.as_api() for alert in alerts] if caller().is_operator else [],
     )
     return reply, 503 if reply.status == "unhealthy" else 200
 
 
-def _ask_database() -> tuple[list[dict[str, Any]], list[dict[str, Any]], bool]:
+def _ask_database(pulse: Pulse, now: datetime) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[Alert], bool]:
     try:
         with services().engine.connect() as conn:
-            return queue_stats(conn), process_status(conn), True
+            return queue_stats(conn), process_status(conn), pulse.alerts(conn, services().settings, now), True
     except SQLAlchemyError as error:
         log.warning("health: database away", error=type(error).__name__)
-        return [], [], False
+        return [], [], [], False
 
 
 def _alive(processes: list[dict[str, Any]], kind: str, now: datetime) -> bool:

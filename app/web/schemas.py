@@ -165,6 +165,12 @@ class Checks(Reply):
     beat: Literal["ok", "away"]
 
 
+class AlertShown(Reply):
+    name: str = Field(description="Stays the same while the trouble lasts: failing:<job_type>, pending_age, no_worker, …")
+    message: str
+    value: float = Field(description="Its measure: failures, seconds, or how many are missing.")
+
+
 class HealthReply(Reply):
     """`degraded` while jobs are accepted and nobody can run them, `unhealthy` while none can be accepted."""
 
@@ -178,6 +184,7 @@ class HealthReply(Reply):
     stats: list[Count]
     totals: dict[str, int]
     checks: Checks
+    alerts: list[AlertShown] = Field(description="What an operator must hear of, the gravest first.")
 
 
 class Brief(Reply):

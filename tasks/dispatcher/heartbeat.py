@@ -19,6 +19,7 @@ from app.queue.errors import describe
 from app.settings import Settings
 from tasks import mirror
 from tasks.dispatcher.runway import RUNWAY
+from tasks.dispatcher.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class HeartbeatLoop(threading.Thread):
         self._ends_at: dict[str, float] = {}  # task id of a run that lost its job → when its process is ended
         self._next_sweep = 0.0
         self._next_fold = 0.0
+        self._watch = Watch(engine, settings)
 
     def look(self) -> None:
         """A running job may have been cancelled."""
@@ -62,6 +64,7 @@ class HeartbeatLoop(threading.Thread):
             try:
                 self._beat()
                 self._upkeep()
+                self._watch.look()
             except SQLAlchemyError as error:
                 log.warning("heartbeat: the database is away: %s", describe(error))
             self._end_lost_runs()

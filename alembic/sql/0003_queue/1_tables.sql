@@ -75,6 +75,7 @@ create table job_events (
     primary key (xid, id)
 );
 create index job_events_job_id_idx on job_events (job_id, id);
+create index job_events_at_idx on job_events using brin (at) with (pages_per_range = 16, autosummarize = on); -- the last minutes, for alerts
 
 -- What browsers hear of besides changes of state: rows that changed (the reader loads them), and named events with their payload.
 create table row_events (

@@ -108,3 +108,16 @@ def test_strangers_get_no_counts(parts, user):
     http = create_app(Parts(settings, parts.engine, parts.clock)).test_client()
     body = http.get("/health").json
     assert body["stats"] == [] and body["queues"] == {} and set(body["totals"].values()) == {0}
+
+
+def test_alerts_are_shown(http, awake, alive, database):
+    alive(worker=timedelta(0))
+    with database.engine.begin() as conn:
+        for _ in range(5):
+            conn.execute(text("select add_queue_job(null, 'other', '{}')"))
+        failed = conn.execute(text("select fail_queue_job(id, 'no such address') from claim_pending_jobs('{other}', 5)"))
+        assert len(failed.all()) == 5
+    awake.clock.time = now(database)
+    alerts = {alert["name"]: alert for alert in http.get("/health").json["alerts"]}
+    assert set(alerts) == {"no_beat", "failing:other"}
+    assert alerts["failing:other"]["value"] == 5 and "no such address" in alerts["failing:other"]["message"]
