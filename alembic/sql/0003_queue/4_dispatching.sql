@@ -11,7 +11,7 @@ $$;
 -- which is in order of time, and thereby of effective priority too.
 create function due_jobs(p_job_types queue_type[], p_limit int, p_undispatched boolean)
 returns table (job_id uuid, effective int, due_at timestamptz)
-language sql stable set search_path = public, pg_temp
+language sql stable rows 50 set search_path = public, pg_temp
 as $$
     with recursive level as (
         select t as job_type,

@@ -24,18 +24,23 @@ def shared_database(postgres_server: PostgresServer, template_database: str) -> 
         yield fresh
 
 
-@pytest.fixture
-def database(shared_database: Database) -> Iterator[Database]:
-    """The shared database, empty again afterwards."""
-    yield shared_database
-    shared_database.engine.dispose()
-    with sql_client(shared_database, autocommit=False, name="emptying") as client:
+def empty(database: Database) -> None:
+    """Remove every job, history and user, whatever guards them; the settings become what a migration leaves."""
+    with sql_client(database, autocommit=False, name="emptying") as client:
         client.run("set local session_replication_role = replica")
         for table in EMPTIED:
             client.run(f"delete from {table}")
         client.run("delete from queue_settings")
         client.run("insert into queue_settings select * from pristine.queue_settings")
         client.run("update queue_counts_fold set as_of = '0'")
+
+
+@pytest.fixture
+def database(shared_database: Database) -> Iterator[Database]:
+    """The shared database, empty again afterwards."""
+    yield shared_database
+    shared_database.engine.dispose()
+    empty(shared_database)
 
 
 @pytest.fixture
