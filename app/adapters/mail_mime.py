@@ -22,7 +22,10 @@ def sender_of(settings: Settings) -> tuple[str, str]:
 
 
 def to_mime(message: MailMessage, sender: tuple[str, str]) -> EmailMessage:
-    """The message with its headers and parts, text before HTML. Raises MailRefused for an address that cannot stand in a header."""
+    """The message with its headers and parts, text before HTML.
+
+    Raises MailRefused for an address that cannot stand in a header.
+    """
     mime = EmailMessage(policy=policy.SMTP)
     try:
         mime["From"] = formataddr(sender)

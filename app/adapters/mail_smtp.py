@@ -88,7 +88,10 @@ class SmtpMail:
             )
 
     def _login(self, server: smtplib.SMTP) -> None:
-        """Log in by one mechanism: a wrong password is not wrong twice, and servers hang up on those who go on trying."""
+        """Log in by one mechanism.
+
+        A wrong password is not wrong twice, and servers hang up on those who go on trying.
+        """
         settings = self._settings
         if not settings.email_user:
             return

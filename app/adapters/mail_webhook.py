@@ -1,4 +1,7 @@
-"""Mail through the web app's webhook: signed, tried four times, known to the receiver by its delivery id (CONTRACT 8.2)."""
+"""Mail through the web app's webhook.
+
+Signed, tried four times, known to the receiver by its delivery id (CONTRACT 8.2).
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ class WebhookMail:
         self._tls = tls
 
     def send(self, message: MailMessage, handing_over: Callable[[], None]) -> str:
-        """As `Mail.send`; the id is the receiver's `messageId`. Network trouble and 5xx are tried again at once, up to three times."""
+        """As `Mail.send`; the id is the receiver's `messageId`.
+
+        Network trouble and 5xx are tried again at once, up to three times.
+        """
         body = _body(message)
         handing_over()
         unsure: MailUnknown | None = None

@@ -1,4 +1,7 @@
-"""What we need from whoever carries our mail: one message to one recipient, and an honest word about what became of it."""
+"""What we need from whoever carries our mail.
+
+One message to one recipient, and an honest word about what became of it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Email: the pixel, the links, and mails that the web app hands to us (CONTRACT 5). Public, each with its own protection."""
+"""Email: the pixel, the links, and mails that the web app hands to us (CONTRACT 5).
+
+Public, each with its own protection.
+"""
 
 from __future__ import annotations
 

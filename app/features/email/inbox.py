@@ -1,4 +1,7 @@
-"""Mails that the web app hands to us over the webhook: stored and queued in one transaction, each delivery id once (CONTRACT 5)."""
+"""Mails that the web app hands to us over the webhook.
+
+Stored and queued in one transaction, each delivery id once (CONTRACT 5).
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,10 @@ _UNSEEN = {"script", "style", "head", "title", "template", "noscript"}
 
 
 def text_of_markdown(tokens: Sequence[Token]) -> str:
-    """Parsed Markdown as plain text: headings underlined, lists with their marks, links with their address behind them."""
+    """Parsed Markdown as plain text.
+
+    Headings underlined, lists with their marks, links with their address behind them.
+    """
     return "\n\n".join(block for block in _blocks(list(tokens)) if block.strip()) + "\n"
 
 

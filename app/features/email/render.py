@@ -1,4 +1,7 @@
-"""What is to be said → the parts of a mail. Whatever people wrote is escaped or sanitised here, and nowhere else (CONTRACT 8.2, 10)."""
+"""What is to be said → the parts of a mail.
+
+Whatever people wrote is escaped or sanitised here, and nowhere else (CONTRACT 8.2, 10).
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,10 @@ def brief(subject: str, markdown: str, tracking: Tracking) -> Content:
 
 
 def notification(subject: str, title: str, body: str, url: str | None, label: str, tracking: Tracking) -> Content:
-    """The mail of a notification: a title (text), a body (Markdown), and a button that leads to `url` where that is http(s)."""
+    """The mail of a notification.
+
+    A title (text), a body (Markdown), and a button that leads to `url` where that is http(s).
+    """
     subject = subject_line(subject)
     footer = "BuildOS sends you this because of your notification preferences."
     html, text = f'<h1 style="{template.STYLES["h1"]}">{escape(title)}</h1>', f"{title}\n\n"
@@ -134,7 +140,10 @@ def message(subject: str, html: str | None, text: str | None, tracking: Tracking
 
 
 def _from_markdown(markdown: str, tracking: Tracking) -> str:
-    """Markdown as safe HTML with styles of its own. Pictures are left out: one in a task's title would be somebody's pixel."""
+    """Markdown as safe HTML with styles of its own.
+
+    Pictures are left out: one in a task's title would be somebody's pixel.
+    """
     return nh3.clean(
         _MARKDOWN.render(markdown),
         tags=_WORDS | _TABLES,

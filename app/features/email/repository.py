@@ -52,7 +52,10 @@ def lock_email(conn: Connection, email_id: UUID, user_id: UUID) -> Email | None:
 
 
 def email_of_job(conn: Connection, user_id: UUID, job_id: UUID, retried_from: UUID | None, subject: str) -> UUID:
-    """The id of the email that belongs to a job, made where it is missing. A job that retries another takes over its email."""
+    """The id of the email that belongs to a job, made where it is missing.
+
+    A job that retries another takes over its email.
+    """
     values = {"job_id": job_id, "old": retried_from, "user_id": user_id, "subject": subject}
     found = conn.execute(
         text("""
@@ -164,9 +167,24 @@ def begin_try(conn: Connection, email: Email, job_id: UUID, attempt: int, transp
     ).scalar_one()
 
 
-def mark_handing_over(conn: Connection, try_id: UUID) -> None:
-    """From here on the mail may have gone."""
-    conn.execute(text("update email_logs set status = 'handing_over' where id = :id"), {"id": try_id})
+def mark_handing_over(conn: Connection, email: Email, try_id: UUID) -> bool:
+    """From here on the mail may have gone.
+
+    False, and nothing changed, when an earlier try turned out to have sent it.
+    """
+    done = conn.execute(
+        text("""
+            update email_logs set status = 'handing_over'
+            where id = :try and exists (select from emails where id = :id and status = 'sending')
+        """),
+        {"try": try_id, "id": email.id},
+    )
+    return done.rowcount == 1
+
+
+def drop_try(conn: Connection, try_id: UUID) -> None:
+    """Forget a try that came to nothing and need not have begun."""
+    conn.execute(text("delete from email_logs where id = :try and status = 'started'"), {"try": try_id})
 
 
 def mark_sent(conn: Connection, email: Email, try_id: UUID, to: str, message_id: str, now: datetime) -> bool:
@@ -192,7 +210,10 @@ def mark_sent(conn: Connection, email: Email, try_id: UUID, to: str, message_id:
 def mark_not_sent(
     conn: Connection, email: Email, try_id: UUID, to: str, outcome: str, email_status: str, error: str
 ) -> None:
-    """A try failed: `outcome` is the log's (failed, unknown), `email_status` the email's from here on. A sent mail stays sent."""
+    """A try failed: `outcome` is the log's (failed, unknown), `email_status` the email's from here on.
+
+    A sent mail stays sent.
+    """
     values = {"id": email.id, "try": try_id, "to": to, "outcome": outcome, "status": email_status, "error": error}
     conn.execute(text("update email_logs set status = :outcome, error = :error where id = :try"), values)
     conn.execute(

@@ -29,12 +29,18 @@ def subject_line(text: str) -> str:
 
 
 def message_id(email_id: UUID, domain: str) -> str:
-    """The Message-ID of an email: the same in every try, so that a receiving system knows a second copy for what it is."""
+    """The Message-ID of an email.
+
+    The same in every try, so that a receiving system knows a second copy for what it is.
+    """
     return f"<{email_id}@{domain}>"
 
 
 def is_wrappable(url: str) -> bool:
-    """Whether a link is counted by way of us: absolute http and https only. mailto:, tel:, anchors and relative ones stay."""
+    """Whether a link is counted by way of us: absolute http and https only.
+
+    mailto:, tel:, anchors and relative ones stay.
+    """
     try:
         parts = urlsplit(url)
         return (
@@ -56,7 +62,10 @@ def open_url(public_url: str, tracking_id: str) -> str:
 
 @dataclass
 class Tracking:
-    """The links of one email while it is written. Without `public_url` nobody could reach us: nothing is wrapped, no pixel."""
+    """The links of one email while it is written.
+
+    Without `public_url` nobody could reach us: nothing is wrapped, no pixel.
+    """
 
     public_url: str | None
     tracking_id: str

@@ -6,11 +6,12 @@
 
     email_logs      started ──► handing_over ──► sent | failed | unknown    one try each
 
-A try writes `started`, prepares everything, and writes `handing_over` in a transaction that holds only while the job is still
-its own: a run that lost its job sends nothing. `sent` is a fact about the outside and is written whoever owns the job by
-then. A later try finds `sent` and sends nothing. It finds `handing_over` without an end only when a process died, or the
-database was away, in the moment between: then the transport is asked, and where it cannot know, the mail goes again under the
-same Message-ID and delivery id, by which receiving systems know a second copy.
+A try writes `started`, prepares everything, and writes `handing_over` in a transaction that holds only while the
+job is still its own: a run that lost its job sends nothing. `sent` is a fact about the outside and is written
+whoever owns the job by then. A later try finds `sent` and sends nothing. It finds `handing_over` without an end
+only when a process died, or the database was away, in the moment between: then the transport is asked, and where it
+cannot know, the mail goes again under the same Message-ID and delivery id, by which receiving systems know a second
+copy.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class Sent:
     email_id: UUID
     tracking_id: str
     message_id: str | None
+
+
+class _HasGone(Exception):
+    """At the last look, the mail had gone."""
 
 
 Compose = Callable[[Connection, Email, rules.Tracking], Content]
@@ -98,7 +103,7 @@ class Sender:
             self._refuse_to_overtake(earlier, job)
             message = self._compose(conn, email, to, compose, event_id)
             try_id = repository.begin_try(conn, email, job.id, job.attempt, mail.name, message.message_id)
-        if earlier and earlier.status in ("handing_over", "unknown") and mail.has_gone(message):
+        if earlier and mail.has_gone(message):
             log.info("email.had_gone email_id=%s", email.id)
             return self._record_sent(email, try_id, to, message.message_id)
         return self._hand_over(job, mail, email, try_id, message)
@@ -129,10 +134,13 @@ class Sender:
     def _hand_over(self, job: RunningJob, mail: Mail, email: Email, try_id: UUID, message: MailMessage) -> Sent:
         def handing_over() -> None:
             with job.transaction() as conn:
-                repository.mark_handing_over(conn, try_id)
+                if not repository.mark_handing_over(conn, email, try_id):
+                    raise _HasGone
 
         try:
             message_id = mail.send(message, handing_over)
+        except _HasGone:
+            return self._gone_already(email, try_id)
         except MailError as error:
             self._record_failure(email, try_id, message.to, error)
             raise rules.job_error(error) from None
@@ -149,6 +157,12 @@ class Sender:
 
         self._write(write)
         return sent
+
+    def _gone_already(self, email: Email, try_id: UUID) -> Sent:
+        """An earlier run, believed dead, has sent it while this one made ready."""
+        with self._engine.begin() as conn:
+            repository.drop_try(conn, try_id)
+            return Sent(email.id, email.tracking_id, repository.sent_id(conn, email.id) or email.message_id)
 
     def _record_failure(self, email: Email, try_id: UUID, to: str, error: MailError) -> None:
         outcome = "unknown" if isinstance(error, MailUnknown) else "failed"

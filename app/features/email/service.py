@@ -26,7 +26,10 @@ from app.queue.running import RunningJob
 
 
 class EmailService:
-    """Sends what jobs ask for. `mail` is how mail leaves; `own_mail` leaves without the web app, for what it handed to us."""
+    """Sends what jobs ask for.
+
+    `mail` is how mail leaves; `own_mail` leaves without the web app, for what it handed to us.
+    """
 
     def __init__(self, sender: Sender, mail: Mail, own_mail: Mail) -> None:
         self._sender = sender
@@ -85,7 +88,10 @@ class EmailService:
     def failed(
         self, conn: Connection, *, job_id: UUID, user_id: UUID | None, metadata: dict[str, Any], final: bool
     ) -> None:
-        """Note, in the transaction that ends a job for good, that its email will not be sent. The metadata may be anything."""
+        """Note, in the transaction that ends a job for good, that its email will not be sent.
+
+        The metadata may be anything.
+        """
         if final and user_id is not None:
             repository.mark_given_up(conn, user_id, job_id, _uuid(metadata.get("emailId")))
 

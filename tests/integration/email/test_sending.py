@@ -139,6 +139,13 @@ class TestLosingTheJob:
             world.service().send_brief(job)
         assert world.mail.gone == []
 
+    def test_what_another_run_has_sent_meanwhile_is_heard_of_at_the_last_look(self, world: World) -> None:
+        """A run that was believed dead wrote `sent` while this one made ready."""
+        world.mail.before = lambda: world.run_sql("update emails set status = 'sent'")
+        result = world.service().send_brief(world.claimed(world.job()))
+        assert world.mail.gone == [] and world.tries() == []
+        assert result.messageId == world.one("emails")["message_id"]
+
     def test_a_cancelled_job_whose_mail_has_gone_is_remembered(self, world: World) -> None:
         job_id = world.job()
 
