@@ -140,7 +140,7 @@ class Sender:
         try:
             message_id = mail.send(message, handing_over)
         except _HasGone:
-            return self._gone_already(email, try_id)
+            return self._gone_already(email, try_id, message.message_id)
         except MailError as error:
             self._record_failure(email, try_id, message.to, error)
             raise rules.job_error(error) from None
@@ -158,11 +158,11 @@ class Sender:
         self._write(write)
         return sent
 
-    def _gone_already(self, email: Email, try_id: UUID) -> Sent:
+    def _gone_already(self, email: Email, try_id: UUID, message_id: str) -> Sent:
         """An earlier run, believed dead, has sent it while this one made ready."""
         with self._engine.begin() as conn:
             repository.drop_try(conn, try_id)
-            return Sent(email.id, email.tracking_id, repository.sent_id(conn, email.id) or email.message_id)
+            return Sent(email.id, email.tracking_id, repository.sent_id(conn, email.id) or message_id)
 
     def _record_failure(self, email: Email, try_id: UUID, to: str, error: MailError) -> None:
         outcome = "unknown" if isinstance(error, MailUnknown) else "failed"
