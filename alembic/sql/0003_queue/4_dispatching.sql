@@ -88,7 +88,8 @@ begin
         ), chosen as materialized (
             select q.id, c.effective, c.due_at, p_claim and q.attempts = 0 as claim
             from candidate c join queue_jobs q on q.id = c.job_id
-            where q.status = 'pending' and q.dispatched_at is null and q.scheduled_for <= now()
+            -- As text, so that no plan takes the index of all pending jobs for these few.
+            where q.status::text = 'pending' and q.dispatched_at is null and q.scheduled_for <= now()
             order by c.effective, c.due_at
             limit p_limit - sent
             for update of q skip locked

@@ -32,7 +32,8 @@ begin
             select * from due_jobs(types, reach, false)
         ), chosen as materialized (
             select q.id, c.effective, c.due_at from candidate c join queue_jobs q on q.id = c.job_id
-            where q.status = 'pending' and q.scheduled_for <= now()
+            -- As text, so that no plan takes the index of all pending jobs for these few.
+            where q.status::text = 'pending' and q.scheduled_for <= now()
             order by c.effective, c.due_at
             limit wanted - claimed_so_far
             for update of q skip locked

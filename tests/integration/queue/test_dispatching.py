@@ -162,3 +162,33 @@ def test_wake_ups_can_be_turned_off(database: Database, sql: Client) -> None:
         listening(ear)
         sql.add()
         assert heard(ear) == []
+
+
+def test_a_dispatch_that_claims_fences_each_job(sql: Client) -> None:
+    fresh, tried = sql.add(), sql.in_state("retrying")
+    sql.run("update queue_jobs set attempts = 1 where id = %s", tried)
+    rows = {row["job_id"]: row for row in sql.run("select * from dispatch_jobs('{other}', 9, 'w1', true)")}
+    assert set(rows) == {fresh, tried}
+    job = sql.job(fresh)
+    assert (job["status"], job["fencing_token"], job["worker"], job["task_id"]) == ("processing", 1, "w1", rows[fresh]["task_id"])
+    assert (rows[fresh]["attempt"], rows[fresh]["fencing_token"]) == (1, 1) and job["started_at"] is not None
+    assert sql.history(fresh)[-1] == ("pending", "processing", 1, "w1", None)
+    # One that failed before is claimed when its run begins.
+    assert (sql.job(tried)["status"], rows[tried]["task_id"], rows[tried]["attempt"]) == ("pending", None, 2)
+    assert sql.run("select * from dispatch_jobs('{other}', 9, 'w2', true)") == []
+
+
+def test_many_dispatchers_claim_each_job_once(database: Database, sql: Client) -> None:
+    sql.run("select count(add_queue_job(null, 'other', '{}')) from generate_series(1, 300)")
+
+    def work(number: int) -> list:
+        with sql_client(database) as mine:
+            taken = []
+            while part := mine.values("select job_id from dispatch_jobs('{other}', 7, %s, true)", f"w{number}"):
+                taken += part
+            return taken
+
+    with ThreadPoolExecutor(6) as threads:
+        taken = [job for part in threads.map(work, range(6)) for job in part]
+    assert len(taken) == len(set(taken)) == 300
+    assert sql.run("select status::text, max(fencing_token) as token from queue_jobs group by 1") == [{"status": "processing", "token": 1}]

@@ -216,3 +216,16 @@ def test_a_cancel_during_the_outcome_comes_too_late_or_stands(database: Database
         assert late.result(10) is True
     assert sql.path(held["id"]) == ["pending", "processing", "cancelled"]
     assert use(sql, "complete", held["id"], held["fencing_token"]) is False
+
+
+def test_many_outcomes_in_one_statement_are_fenced_one_by_one(sql: Client) -> None:
+    mine, reset, cancelled, wrong = (sql.claimed() for _ in range(4))
+    sql.silent(reset["id"], 10)
+    sql.run("select reset_stalled_jobs('5 minutes'::interval)")
+    sql.run("select cancel_queue_job(%s)", cancelled["id"])
+    jobs = [mine["id"], reset["id"], cancelled["id"], wrong["id"], uuid.uuid4(), mine["id"]]
+    tokens = [mine["fencing_token"], reset["fencing_token"], cancelled["fencing_token"], wrong["fencing_token"] + 1, 1, None]
+    results = ['{"a": 1}'] * 6
+    assert sql.values("select complete_queue_jobs(%s, %s, %s::jsonb[])", jobs, tokens, results) == [mine["id"]]
+    assert [sql.job(job)["status"] for job in jobs[:4]] == ["completed", "pending", "cancelled", "processing"]
+    assert sql.job(mine["id"])["result"] == {"a": 1} and sql.job(wrong["id"])["result"] is None

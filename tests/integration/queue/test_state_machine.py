@@ -34,7 +34,7 @@ BROKEN = {
     "no status check in cancel": ("cancel_queue_job(uuid, text)", "and status in ('pending', 'processing', 'retrying')", ""),
     "no skip locked in claim": (CLAIM, "for update of q skip locked", "for update of q"),
     "no row lock in claim": (CLAIM, "for update of q skip locked", ""),
-    "no skip locked in dispatch": ("dispatch_jobs(text[], int, text)", "for update of q skip locked", "for update of q"),
+    "no skip locked in dispatch": ("dispatch_jobs(text[], int, text, boolean)", "for update of q skip locked", "for update of q"),
     "no skip locked in the sweep": (SWEEP, "for update skip locked", ""),
     "the living are swept": (SWEEP, "< clock_timestamp() - p_stall_timeout", "is not null"),
     "a stall costs nothing": (SWEEP, "attempts = attempts + 1,", ""),

@@ -1,0 +1,129 @@
+"""The hot statements stay fast on a full table: they use their index and touch few rows.
+
+Counted by Postgres itself within the transaction, so that statements inside functions are seen too, whatever their plan is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Connection, text
+
+from app.embedded.postgres import PostgresServer
+from app.queue import claims, dispatching, reads, steering, upkeep
+from tests.support import servers
+from tests.support.jobs import sql_client
+from tests.support.servers import Database
+
+ROWS, USERS = 20_000, 200
+TYPES = ["generate_daily_brief", "send_sms", "other"]
+TABLES = ("queue_jobs", "job_events")
+FILL = f"""
+    insert into users (email) select 'user' || n || '@example.com' from generate_series(1, {USERS}) n;
+    set local session_replication_role = replica;
+    insert into queue_jobs (queue_job_id, user_id, job_type, status, priority, scheduled_for, created_at, started_at, heartbeat_at, attempts,
+                            metadata, task_id, worker, dedup_key, dedup_lock)
+    select 'job-' || n, u.id, (array['generate_daily_brief', 'send_sms', 'other'])[1 + n % 3]::queue_type,
+           (case when n % 10 < 6 then 'completed' when n % 10 < 9 then 'pending' when n % 100 = 99 then 'processing'
+                 when n % 100 = 89 then 'retrying' else 'failed' end)::queue_status,
+           1 + n % 10, now() - make_interval(secs => n % 5000 - 500), now() - make_interval(secs => n), now(), now(), 0,
+           jsonb_build_object('briefDate', to_char(date '2030-01-01' + n % 50, 'YYYY-MM-DD')), 'task-' || n, 'w', 'key-' || n, 'key-' || n
+    from generate_series(1, {ROWS}) n join (select id, row_number() over () as number from users) u on u.number = 1 + n % {USERS};
+    insert into job_events (xid, job_id, user_id, job_type, "to", attempt)
+    select '3'::xid8, id, user_id, job_type, status, 0 from queue_jobs;
+    update queue_counts_fold set as_of = '4';
+"""
+
+
+@dataclass(frozen=True)
+class Full:
+    """A full database and one of everything in it."""
+
+    database: Database
+    pending: UUID
+    running: claims.Claim
+    user: UUID
+
+    def touched(self, work: Callable[[Connection], Any]) -> dict[str, int]:
+        """Sequential scans and rows read of the queue's tables by `work`, which is rolled back; index scans by index."""
+        counts = text(
+            "select 'scans of ' || relname, seq_scan from pg_stat_xact_user_tables where relname = any(:tables) union all "
+            "select 'rows of ' || relname, seq_tup_read + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables where relname = any(:tables) "
+            "union all select i.relname, pg_stat_get_xact_numscans(i.oid) from pg_index x join pg_class i on i.oid = x.indexrelid "
+            "where x.indrelid = any(array['queue_jobs', 'job_events']::regclass[])"
+        )
+        with self.database.engine.connect() as conn:
+            conn.execute(text("select 1"))
+            before = dict(map(tuple, conn.execute(counts, {"tables": list(TABLES)})))
+            work(conn)
+            after = dict(map(tuple, conn.execute(counts, {"tables": list(TABLES)})))
+            conn.rollback()
+        return {name: number - before.get(name, 0) for name, number in after.items()}
+
+
+@pytest.fixture(scope="module", params=["analyzed", "never analyzed"])
+def full(postgres_server: PostgresServer, template_database: str, request: pytest.FixtureRequest) -> Iterator[Full]:
+    """20,000 jobs of 200 users, 6,000 of them pending; with statistics, and as they are just after a flood of new rows."""
+    with servers.new_database(postgres_server, template_database) as fresh:
+        with sql_client(fresh, autocommit=False) as client:
+            for table in TABLES:
+                client.run(f"alter table {table} set (autovacuum_enabled = off)")
+            if request.param == "never analyzed":
+                client.run("analyze")
+            client.connection.execute(FILL)
+            client.connection.commit()
+            client.connection.autocommit = True
+            if request.param == "analyzed":
+                client.run("vacuum analyze")
+            pending = client.value("select id from queue_jobs where status = 'pending' and scheduled_for < now() limit 1")
+            running = client.one("select id, user_id from queue_jobs where status = 'processing' limit 1")
+        with fresh.engine.connect() as conn:
+            held = claims.held_by(conn, "w")[0]
+        yield Full(fresh, pending, held, running["user_id"])
+
+
+# What is done, the index it needs, the most rows it may read.
+HOT: dict[str, tuple[Callable[[Full, Connection], Any], str, int]] = {
+    "dispatch": (lambda f, c: dispatching.dispatch(c, TYPES, 10, "d"), "idx_queue_jobs_scheduled", 2500),
+    "claim a batch": (
+        lambda f, c: c.execute(text("select * from claim_pending_jobs(:types, 5)"), {"types": TYPES}).all(), "idx_queue_jobs_scheduled", 2500,
+    ),
+    "claim one": (lambda f, c: claims.claim(c, f.pending, "t", "w"), "queue_jobs_pkey", 5),
+    "next due": (lambda f, c: dispatching.seconds_until_due(c, TYPES), "idx_queue_jobs_scheduled", 200),
+    "complete": (lambda f, c: claims.complete_many(c, [claims.Outcome(f.running.id, f.running.token, None)]), "queue_jobs_pkey", 5),
+    "fail": (lambda f, c: claims.fail(c, f.running, "x", retry=True), "queue_jobs_pkey", 5),
+    "heartbeat": (lambda f, c: claims.heartbeat(c, {f.running.task_id or "": f.running.id}), "queue_jobs_pkey", 5),
+    "what a worker holds": (lambda f, c: claims.held_by(c, "w"), "idx_queue_jobs_processing", 450),
+    "stalled sweep": (lambda f, c: upkeep.take_back_stalled(c, 300_000), "idx_queue_jobs_processing", 450),
+    "a user's page": (lambda f, c: reads.list_user_jobs(c, f.user), "idx_queue_jobs_user_status", 60),
+    "a user's next page": (
+        lambda f, c: reads.list_user_jobs(c, f.user, cursor=reads.list_user_jobs(c, f.user)[1]), "idx_queue_jobs_user_status", 120,
+    ),
+    "a user's page by state": (lambda f, c: reads.list_user_jobs(c, f.user, status="failed"), "idx_queue_jobs_user_status", 220),
+    "find by name": (lambda f, c: reads.find_job(c, "job-77"), "queue_jobs_queue_job_id_key", 3),
+    "find by id": (lambda f, c: reads.find_job(c, str(f.pending)), "queue_jobs_pkey", 3),
+    "find several": (lambda f, c: reads.find_jobs(c, [f.pending, f.running.id]), "queue_jobs_pkey", 5),
+    "find the brief": (lambda f, c: reads.find_brief_job(c, f.user, "2030-01-02"), "idx_queue_jobs_user_briefs", 220),
+    "cancel": (lambda f, c: steering.cancel_job(c, f.pending), "queue_jobs_pkey", 5),
+    "cancel a day's briefs": (lambda f, c: steering.cancel_brief_jobs_for_date(c, f.user, "2030-01-02"), "idx_queue_jobs_user_briefs", 220),
+    "add with a key": (
+        lambda f, c: c.execute(text("select add_queue_job(null, 'other', '{}', p_dedup_key => 'key-5')")).all(), "queue_jobs_dedup_lock_key", 5,
+    ),
+    "history": (lambda f, c: reads.job_history(c, f.pending), "job_events_job_id_idx", 20),
+    "counts": (lambda f, c: reads.queue_stats(c), "job_events_pkey", 20),
+    "fold": (lambda f, c: upkeep.fold_counts(c), "job_events_pkey", 20),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_a_hot_statement_uses_its_index(full: Full, name: str) -> None:
+    work, index, most = HOT[name]
+    touched = full.touched(lambda conn: work(full, conn))
+    told = {key: number for key, number in touched.items() if number}
+    assert touched["scans of queue_jobs"] == touched["scans of job_events"] == 0, told
+    assert touched[index] > 0, told
+    assert touched["rows of queue_jobs"] + touched["rows of job_events"] <= most, told
