@@ -68,6 +68,33 @@ def test_into_the_outbox(database: Database, workers: Workers, tmp_path: Path) -
     ]
 
 
+def test_from_a_daily_brief_to_its_mail(database: Database, workers: Workers, tmp_path: Path) -> None:
+    with database.engine.begin() as conn:
+        conn.execute(
+            text("""
+                with person as (insert into users (email, name) values ('ada@example.com', 'Ada') returning id),
+                wish as (insert into user_brief_preferences (user_id, email_enabled) select id, true from person),
+                project as (insert into projects (user_id, name) select id, 'R&D <b>' from person returning id, user_id)
+                insert into tasks (user_id, project_id, title, due_date)
+                select user_id, id, 'Buy *milk* <script>alert(1)</script>', '2026-11-22T12:00Z' from project
+            """)
+        )
+        conn.execute(
+            text(
+                """select add_queue_job(id, 'generate_daily_brief', '{"briefDate": "2026-11-22", "timezone": "UTC"}') from users"""
+            )
+        )
+    workers.start(MAIL_OUTBOX=str(tmp_path / "outbox"))
+    (file,) = wait_for(lambda: list((tmp_path / "outbox").glob("*.eml")), "the mail is in the outbox")
+    wait_for(lambda: rows(database, "select 1 from emails where status = 'sent'"), "that is written down")
+    mail = message_from_bytes(file.read_bytes(), policy=policy.default)
+    plain, html = mail.get_body(("plain",)).get_content(), mail.get_body(("html",)).get_content()
+    assert mail["Subject"] == "Your brief for Sunday, 22 November 2026"
+    assert "Buy *milk* <script>alert(1)</script>" in plain and "R&D <b>" in plain
+    assert "Buy *milk* &lt;script&gt;alert(1)&lt;/script&gt;" in html and "<script>" not in html
+    assert "/email/track/" not in html  # nobody outside could reach us
+
+
 def test_over_smtp_with_a_greylisting_and_a_refusing_server(database: Database, workers: Workers) -> None:
     with smtp_server() as server:
         server.answers["RCPT"] = "451 greylisted"

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from markdown_it.token import Token
 
 WIDTH = 76
+_UNDERLINES = {"h1": "=", "h2": "-"}
 _BLOCKS = {
     "address", "article", "blockquote", "center", "div", "dl", "dt", "dd", "fieldset", "footer", "form", "h1", "h2", "h3", "h4",
     "h5", "h6", "header", "hr", "main", "ol", "p", "pre", "section", "table", "tr", "ul",
@@ -33,11 +34,7 @@ def _blocks(tokens: list[Token]) -> Iterator[str]:
         inside = tokens[index + 1 : end]
         if token.type == "heading_open":
             title = _inline(inside)
-            yield (
-                f"{title}\n{('=' if token.tag == 'h1' else '-') * min(len(title), WIDTH)}"
-                if token.tag < "h3"
-                else title.upper()
-            )
+            yield f"{title}\n{_UNDERLINES.get(token.tag, '~') * min(len(title), WIDTH)}"
         elif token.type == "paragraph_open":
             yield _wrap(_inline(inside))
         elif token.type in ("bullet_list_open", "ordered_list_open"):

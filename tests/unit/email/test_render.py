@@ -98,6 +98,9 @@ class TestBrief:
         hidden = re.search(r"<div style=\"display:none[^>]*>(.*?)&#847;", render.brief("s", BRIEF, tracked()).html)
         assert hidden and hidden[1].startswith("2 tasks are overdue, see the board")
 
+    def test_names_keep_their_spelling_in_headings(self) -> None:
+        assert "Große Pläne\n~~~~~~~~~~~\n" in render.brief("s", "### Große Pläne\n", tracked()).text
+
     def test_an_empty_brief_is_a_page_too(self) -> None:
         assert render.brief("", "", tracked()).subject == "(no subject)"
 
