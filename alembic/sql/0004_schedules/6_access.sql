@@ -5,6 +5,14 @@ alter table schedule_changes enable row level security;
 create policy "Users see own schedule changes" on schedule_changes for select to authenticated using (auth.uid() = user_id);
 create policy "Service role full access" on schedule_changes for all to service_role using (true) with check (true);
 
+alter table schedule_runs enable row level security;
+create policy "Service role full access" on schedule_runs for all to service_role using (true) with check (true);
+alter table time_zones enable row level security;
+create policy "Service role full access" on time_zones for all to service_role using (true) with check (true);
+
+-- Supabase grants everything on a new table to everybody; row-level security does not cover TRUNCATE.
+revoke all on brief_engagement, schedule_changes, schedule_runs, time_zones from public, anon, authenticated;
+revoke all on sequence schedule_changes_id_seq from public, anon, authenticated;
 grant select on brief_engagement, schedule_changes to authenticated;
 grant select, insert, update, delete on brief_engagement, schedule_changes, schedule_runs, time_zones to service_role;
 
