@@ -15,9 +15,10 @@ from pydantic import BaseModel
 
 from app.queue.adding import add_job, to_json
 from app.queue.catalog import JOB_TYPES
+from app.queue.claims import Claim
 from app.queue.errors import InvalidMetadata, LeaseLost, PermanentError, TransientError, describe
 from app.queue.running import RunningJob
-from tasks import mirror
+from tasks import lease, mirror
 from tasks.engine import celery
 from tasks.services import services
 
@@ -58,13 +59,20 @@ class JobTask(Task):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the claimed job. Without a claim nothing happens: it was taken, cancelled, or the claim was not written."""
-        held = mirror.claim_of(self.request.id)
-        if held is None:
+        held = mirror.claims_of(self.request.id)
+        if not held:
             raise Ignore
+        if len(held) > 1:
+            return lease.run(self, held)
         try:
-            return _checked(self.name, self.run(RunningJob(services().engine, held)))
+            return self.work(held[0])
         except LeaseLost as lost:
             raise Ignore(str(lost)) from None
+
+    def work(self, held: Claim) -> Any:
+        """The processor's result for one claimed job, as plain JSON. Raises what it raises; LeaseLost when the job is lost."""
+        try:
+            return _checked(self.name, self.run(RunningJob(services().engine, held)))
         except SoftTimeLimitExceeded:
             raise TransientError(f"took longer than {self.soft_time_limit} s") from None
 

@@ -22,11 +22,11 @@ class JobCelery(Celery):
             return self.tasks[name].apply_async(args, kwargs, **options)
         return super().send_task(name, args, kwargs, **options)
 
-    def send_dispatch(self, name: str, job_id: str, task_id: str, queue: str, producer: Any) -> None:
+    def send_dispatch(self, name: str, kwargs: dict[str, Any], task_id: str, queue: str, producer: Any) -> None:
         """Send the message of a dispatched job. Raises kombu's OperationalError when the broker is away."""
         super().send_task(
             name,
-            kwargs={"job_id": job_id},
+            kwargs=kwargs,
             task_id=task_id,
             exchange="",
             routing_key=queue,

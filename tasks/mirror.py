@@ -35,18 +35,19 @@ from app.queue.errors import TransientError, describe, is_retryable
 from app.queue.steering import cancel_job
 from app.settings import get_settings
 from tasks import outcomes
+from tasks.runway import RUNWAY
 from tasks.services import services
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_held: dict[str, Claim] = {}  # by Celery task id: the claims of this process
+_held: dict[str, list[Claim]] = {}  # by Celery task id: the claims of this process; several for a lease
 worker_name = "worker"  # of the worker this process belongs to; set before it forks
 
 
-def claim_of(task_id: str) -> Claim | None:
-    """The claim this process holds for a Celery task."""
-    return _held.get(task_id)
+def claims_of(task_id: str) -> list[Claim]:
+    """The claims this process holds for a Celery task."""
+    return _held.get(task_id, [])
 
 
 def connect() -> None:
@@ -68,14 +69,14 @@ def _is_job(task: Any) -> bool:
 def _claim(sender: Any, task_id: str, kwargs: dict[str, Any], args: Any = (), **_: Any) -> None:
     if not _is_job(sender):
         return
-    job_id = kwargs.get("job_id") if not args and set(kwargs) == {"job_id"} else None
-    held = getattr(sender.request, "claim", None)
-    if held is not None:
-        _held[task_id] = held
+    came_with_dispatch = getattr(sender.request, "claims", None)
+    if came_with_dispatch:
+        _held[task_id] = came_with_dispatch
         return
+    job_id = kwargs.get("job_id") if not args and set(kwargs) <= {"job_id", "jobs"} else None
     held = _write(lambda conn: claims.claim(conn, UUID(job_id or _adopt(conn, sender, task_id, args, kwargs)), task_id, worker_name))
     if held is not None:
-        _held[task_id] = held
+        _held[task_id] = [held]
 
 
 def _adopt(conn: Connection, task: Any, task_id: str, args: Any, kwargs: dict[str, Any]) -> str:
@@ -90,9 +91,13 @@ def _forget(task_id: str, **_: Any) -> None:
 
 
 def _complete(sender: Any, result: Any, **_: Any) -> None:
-    held = _held.get(sender.request.id) if _is_job(sender) else None
-    if held is None:
-        return
+    held = claims_of(sender.request.id) if _is_job(sender) else []
+    if len(held) == 1:  # the jobs of a lease have each told their own end
+        succeed(held[0], result)
+
+
+def succeed(held: Claim, result: Any) -> None:
+    """A run ended well: its outcome goes to the writer, or is written here where there is none."""
     outcome = Outcome(held.id, held.token, None if result is None else to_json(result, "result"))
     if not outcomes.send(outcome):
         complete([outcome])
@@ -117,9 +122,15 @@ def complete(ended: Sequence[Outcome]) -> None:
 def _fail(sender: Any, task_id: str, exception: BaseException, kwargs: dict[str, Any] | None = None, **_: Any) -> None:
     if not _is_job(sender):
         return
-    held = _held.get(task_id) or _claim_in_database(kwargs, task_id)
-    if held is not None:
-        record_failure(held, _plain(exception))
+    if task_id in _held:
+        record_failure(_held[task_id][0], _plain(exception))
+        return
+    # Told by the main process of a child that is gone. What it handed over before is written first; then the first job that
+    # has no end is the one it was at.
+    standing = _standing(task_id, kwargs)
+    if standing:
+        record_failure(standing[0], _plain(exception))
+        hand_back(standing[1:], "the job before it ended their process")
 
 
 def _plain(exception: BaseException) -> BaseException:
@@ -133,22 +144,20 @@ def _plain(exception: BaseException) -> BaseException:
 def _retry(sender: Any, request: Any, reason: Any = None, **_: Any) -> None:
     if not _is_job(sender):
         return
-    held = _held.get(request.id)
-    if held is not None:
-        record_failure(held, TransientError(describe(reason.exc) if getattr(reason, "exc", None) else str(reason)))
+    if request.id in _held:
+        error = TransientError(describe(reason.exc) if getattr(reason, "exc", None) else str(reason))
+        record_failure(_held[request.id][0], error)
         return
-    held = _claim_in_database(request.kwargs, request.id)
-    if held is not None:
-        _write(lambda conn: claims.release(conn, held, "handed back: its worker stopped"))
+    hand_back(_standing(request.id, request.kwargs), "its worker stopped")
 
 
 def _revoke(sender: Any, request: Any, terminated: bool = False, **_: Any) -> None:
     if not _is_job(sender) or "job_id" not in (request.kwargs or {}):
         return
-    held = _claim_in_database(request.kwargs, request.id)
+    standing = _standing(request.id, request.kwargs)
     # A run that was ended may have lost its job to another one: only a job that is still its own is cancelled.
-    if held is not None or not terminated:
-        _write(lambda conn: cancel_job(conn, UUID(request.kwargs["job_id"]), "revoked"))
+    for job_id in [held.id for held in standing] or ([] if terminated else [UUID(request.kwargs["job_id"])]):
+        _write(lambda conn, job_id=job_id: cancel_job(conn, job_id, "revoked"))
 
 
 def record_failure(held: Claim, error: BaseException) -> None:
@@ -178,12 +187,21 @@ def tell_feature(conn: Connection, held: Claim, message: str, *, final: bool) ->
         log.exception("the failure of job %s could not be noted by its feature", held.id)
 
 
-def _claim_in_database(kwargs: dict[str, Any] | None, task_id: str) -> Claim | None:
-    """The claim of a run that another process of this worker had."""
+def hand_back(jobs: Sequence[Claim], why: str) -> None:
+    """These jobs have not begun, or may begin anew: back to `pending`, uncharged."""
+    for held in jobs:
+        _write(lambda conn, held=held: claims.release(conn, held, f"handed back: {why}"))
+
+
+def _standing(task_id: str, kwargs: dict[str, Any] | None) -> list[Claim]:
+    """The claims of a run in another process of this worker that have no end yet, in the order of their running."""
+    outcomes.settle()
+    message = RUNWAY.begun(task_id)
+    if message is not None and message.claims:
+        return _write(lambda conn: claims.standing(conn, message.claims))
     job_id = (kwargs or {}).get("job_id")
-    if job_id is None:
-        return None
-    return _write(lambda conn: claims.claim_of_task(conn, UUID(job_id), task_id))
+    held = _write(lambda conn: claims.claim_of_task(conn, UUID(job_id), task_id)) if job_id else None
+    return [held] if held else []
 
 
 def _write(statement: Callable[[Connection], T]) -> T:

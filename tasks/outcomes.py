@@ -27,6 +27,7 @@ SEND_TIMEOUT = 5.0  # seconds until a run that cannot hand over writes by itself
 
 _outbox: socket.socket | None = None
 _inbox: socket.socket | None = None
+_writer: Writer | None = None
 
 
 def open_outbox() -> None:
@@ -38,7 +39,8 @@ def open_outbox() -> None:
 
 def _after_fork() -> None:
     # The child must not keep the receiving end alive: with its parent gone, a send has to fail.
-    global _inbox
+    global _inbox, _writer
+    _writer = None  # the thread is the parent's
     if _inbox is not None:
         _inbox.close()
         _inbox = None
@@ -61,6 +63,12 @@ def send(outcome: Outcome) -> bool:
     return True
 
 
+def settle(patience: float = 5.0) -> None:
+    """Wait until what was handed over in this worker is written, at most that many seconds."""
+    if _writer is not None:
+        _writer.idle.wait(patience)
+
+
 class Writer(threading.Thread):
     """Commits outcomes, as many at a time as have come."""
 
@@ -69,6 +77,9 @@ class Writer(threading.Thread):
         self._engine = engine
         self._inbox = _inbox
         self._finishing = threading.Event()
+        self.idle = threading.Event()
+        global _writer
+        _writer = self
 
     def finish(self) -> None:
         """Write what has come and end. Called when no run is left that could send."""
@@ -79,8 +90,12 @@ class Writer(threading.Thread):
         from tasks import mirror
 
         while True:
-            ended = self._receive(0.0 if self._finishing.is_set() else 0.2)
+            ended = self._receive(0.0)
+            if not ended:
+                self.idle.set()
+                ended = self._receive(0.0 if self._finishing.is_set() else 0.2)
             if ended:
+                self.idle.clear()
                 try:
                     mirror.complete(ended)
                 except Exception:

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery.worker.request import Request
 
-from tasks.dispatcher.runway import RUNWAY
+from tasks.runway import RUNWAY
 
 
 class JobRequest(Request):
@@ -21,13 +21,13 @@ class JobRequest(Request):
             try:
                 return inner(self, outcome, **options)
             finally:
-                RUNWAY.ended(outcome[2])
+                RUNWAY.ended(self.id, outcome[2])
 
         cls.on_success = on_success
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._request_dict["claim"] = RUNWAY.take(self.id)
+        self._request_dict["claims"] = RUNWAY.take(self.id)
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         RUNWAY.began(self.id)
@@ -37,9 +37,9 @@ class JobRequest(Request):
         try:
             return super().on_failure(*args, **kwargs)
         finally:
-            RUNWAY.ended(None)
+            RUNWAY.ended(self.id, None)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         super().on_timeout(soft, timeout)
         if not soft:
-            RUNWAY.ended(None)
+            RUNWAY.ended(self.id, None)

@@ -17,7 +17,7 @@ class JobType:
     """One type of job.
 
     `queue` is the Celery queue its messages go to; `priority` the default of a job added over HTTP (1 = highest).
-    `soft_limit` and `hard_limit` are seconds: at the first the run is asked to stop, at the second its process is ended.
+    Jobs of a `leasable` type are short, and may share a message while many wait. `soft_limit` and `hard_limit` are seconds: at the first the run is asked to stop, at the second its process is ended.
     """
 
     name: str
@@ -29,6 +29,7 @@ class JobType:
     hard_limit: int = 300
     max_attempts: int = 3
     needs_user: bool = True
+    leasable: bool = False
 
 
 _TYPES = (
@@ -36,9 +37,9 @@ _TYPES = (
     JobType("generate_brief_email", "email", m.BriefEmailMetadata, m.BriefEmailResult),
     JobType("generate_phases", "planning", m.PhasesMetadata, m.PhasesResult, 5, 540, 600),
     JobType("onboarding_analysis", "planning", m.OnboardingMetadata, m.OnboardingResult, 1, 540, 600),
-    JobType("send_sms", "notify", m.SmsMetadata, m.SmsResult, 10, 50, 60),
-    JobType("schedule_daily_sms", "notify", m.DailySmsMetadata, m.DailySmsResult, 5, 110, 120),
-    JobType("send_notification", "notify", m.NotificationMetadata, m.NotificationResult, 5, 110, 120),
+    JobType("send_sms", "notify", m.SmsMetadata, m.SmsResult, 10, 50, 60, leasable=True),
+    JobType("schedule_daily_sms", "notify", m.DailySmsMetadata, m.DailySmsResult, 5, 110, 120, leasable=True),
+    JobType("send_notification", "notify", m.NotificationMetadata, m.NotificationResult, 5, 110, 120, leasable=True),
     JobType("send_notification_email", "email", m.NotificationEmailMetadata, m.MessageResult),
     JobType("process_brain_dump", "planning", m.BrainDumpMetadata, m.OpenResult, 5, 540, 600),
     JobType("send_email", "email", m.EmailMetadata, m.MessageResult),

@@ -107,6 +107,16 @@ def heartbeat(conn: Connection, held: dict[str, UUID]) -> set[str]:
     return set(alive)
 
 
+def standing(conn: Connection, held: Sequence[Claim]) -> list[Claim]:
+    """Those of `held` that are still processing under their token, in their order."""
+    rows = conn.execute(
+        text("select id, fencing_token from queue_jobs where id = any(:ids) and status = 'processing'"),
+        {"ids": [claim.id for claim in held]},
+    )
+    tokens = {row.id: row.fencing_token for row in rows}
+    return [claim for claim in held if tokens.get(claim.id) == claim.token]
+
+
 def cancelled_among(conn: Connection, job_ids: list[UUID]) -> set[UUID]:
     """Those of `job_ids` that are cancelled."""
     return set(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable
 
 import redis
@@ -17,21 +16,22 @@ from app.queue import claims, dispatching
 from app.queue.dispatching import Dispatched
 from app.queue.errors import describe
 from app.settings import Settings
-from tasks.dispatcher.runway import RUNWAY
+from tasks import lease
 from tasks.dispatcher.sending import Sender
+from tasks.runway import RUNWAY, Message
 
 log = logging.getLogger(__name__)
 
-LOST_AFTER = 1.0  # seconds; a message that was not taken by then, though the queue is empty, is lost
+LOST_AFTER = 2.0  # seconds; a message that was not taken by then, though the queue is empty, is lost
 BROKER_TROUBLE = (BrokerError, redis.RedisError, OSError)
 
 
 class DispatchLoop(threading.Thread):
-    """One a worker. `job_types` are those its queues are for, `reserved` the tasks Celery has taken, `free_slots` how many jobs could begin."""
+    """One a worker. `job_types` are those its queues are for, `reserved` the tasks Celery has taken, `slots` how many it runs."""
 
     def __init__(
         self, engine: Engine, settings: Settings, name: str, job_types: list[str], sender: Sender,
-        reserved: Callable[[], frozenset[str]], free_slots: Callable[[], int],
+        reserved: Callable[[], frozenset[str]], slots: Callable[[], int],
     ):  # fmt: skip
         super().__init__(name="dispatch", daemon=True)
         self._engine = engine
@@ -40,7 +40,7 @@ class DispatchLoop(threading.Thread):
         self._job_types = job_types
         self._sender = sender
         self._reserved = reserved
-        self._free_slots = free_slots
+        self._slots = slots
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self.last_poll: float | None = None
@@ -75,20 +75,23 @@ class DispatchLoop(threading.Thread):
     def _cycle(self) -> float:
         """Send what there is room for. Returns the seconds to wait for a wake-up."""
         self._find_lost_messages()
-        room = RUNWAY.room(self._free_slots())
+        room = RUNWAY.room(self._slots() - len(self._reserved()))
+        short, extra = RUNWAY.extra(self._slots())
         with self._engine.begin() as conn:
             # Asked before the dispatch: what becomes due between the two is found by the next cycle at once.
             due = dispatching.seconds_until_due(conn, self._job_types)
             jobs = dispatching.dispatch(conn, self._job_types, room, self._dispatcher) if room > 0 else []
+            if extra > len(jobs) and len(jobs) >= room:
+                jobs += dispatching.dispatch(conn, short, extra - len(jobs), self._dispatcher)
         self.last_poll = time.time()
         if jobs:
             self._send(jobs)
             return min(self._poll, LOST_AFTER)
-        wait = LOST_AFTER if RUNWAY.waiting() else self._poll
+        wait = LOST_AFTER if RUNWAY.sent_any() else self._poll
         return wait if due is None else min(wait, max(due, 0.0) + 0.005)
 
     def _send(self, jobs: list[Dispatched]) -> None:
-        messages = [(job.claim.task_id if job.claim else str(uuid.uuid4()), job) for job in jobs]
+        messages = lease.messages_for(jobs, self._slots())
         RUNWAY.sent(messages)
         try:
             self._sender.send(messages)
@@ -107,7 +110,8 @@ class DispatchLoop(threading.Thread):
             log.warning("dispatcher: %d messages are lost, their jobs are dispatched again", len(dropped))
             self._take_back(dropped, "its message was lost")
 
-    def _take_back(self, jobs: list[Dispatched], why: str) -> None:
+    def _take_back(self, messages: list[Message], why: str) -> None:
+        jobs = [job for message in messages for job in message.jobs]
         if not jobs:
             return
         try:

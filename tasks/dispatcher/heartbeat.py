@@ -18,8 +18,8 @@ from app.queue import claims, processes, upkeep
 from app.queue.errors import describe
 from app.settings import Settings
 from tasks import mirror
-from tasks.dispatcher.runway import RUNWAY
 from tasks.dispatcher.watch import Watch
+from tasks.runway import RUNWAY
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +75,9 @@ class HeartbeatLoop(threading.Thread):
 
     def _beat(self) -> None:
         running = _jobs(state.active_requests)
-        waiting = {task_id: job.id for task_id, job in RUNWAY.waiting().items()}
+        held = {task_id: job for message in RUNWAY.messages() for task_id, job in message.held().items()}
         with self._engine.begin() as conn:
-            alive = claims.heartbeat(conn, {**waiting, **running})
+            alive = claims.heartbeat(conn, {**held, **running})
             silent = {task_id: job for task_id, job in running.items() if task_id not in alive}
             cancelled = claims.cancelled_among(conn, list(silent.values())) if silent else set()
             processes.report(
@@ -133,7 +133,8 @@ def end_by_kill(pool: Any) -> Callable[[int], None] | None:
 
 
 def _jobs(requests: Any) -> dict[str, UUID]:
-    return {request.id: UUID(request.kwargs["job_id"]) for request in snapshot(requests) if "job_id" in (request.kwargs or {})}
+    """Celery task id → job of the requests that stand for one job. A lease is never ended for one of its jobs."""
+    return {request.id: UUID(request.kwargs["job_id"]) for request in snapshot(requests) if set(request.kwargs or ()) == {"job_id"}}
 
 
 def snapshot(requests: Any) -> list[Any]:

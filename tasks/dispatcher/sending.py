@@ -8,21 +8,21 @@ from typing import Any, Protocol
 
 import redis
 
-from app.queue.dispatching import Dispatched
 from app.settings import Settings
 from tasks.engine import JobCelery
+from tasks.runway import Message
 
 TIMEOUT = 5  # seconds until a broker that does not answer counts as away
 KEPT_MS = 3_600_000  # a queue whose worker is gone disappears after that time
 
-_TASK, _JOB = "-task-id-", "-job-id-"
+_TASK, _JOB, _JOBS = "-task-id-", "-job-id-", "-jobs-"
 
 
 class Sender(Protocol):
     """How messages get into a queue. Every method raises the broker's error when it is away."""
 
-    def send(self, messages: Sequence[tuple[str, Dispatched]]) -> None:
-        """Send (task id, job) in this order."""
+    def send(self, messages: Sequence[Message]) -> None:
+        """Send these, in this order."""
         ...
 
     def waiting(self) -> int:
@@ -42,11 +42,11 @@ class StockSender:
         self._queue = queue
         self._connection: Any = None
 
-    def send(self, messages: Sequence[tuple[str, Dispatched]]) -> None:
+    def send(self, messages: Sequence[Message]) -> None:
         with self._channel() as channel:
             producer = self._celery.amqp.Producer(channel)
-            for task_id, job in messages:
-                self._celery.send_dispatch(job.job_type, str(job.id), task_id, self._queue, producer)
+            for message in messages:
+                self._celery.send_dispatch(message.job_type, _kwargs(message), message.task_id, self._queue, producer)
 
     def waiting(self) -> int:
         with self._channel() as channel:
@@ -70,10 +70,10 @@ class RedisSender:
         self._celery = celery
         self._queue = queue
         self._redis = redis.Redis.from_url(settings.redis_url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
-        self._envelopes: dict[str, str] = {}
+        self._envelopes: dict[tuple[str, bool], str] = {}
 
-    def send(self, messages: Sequence[tuple[str, Dispatched]]) -> None:
-        encoded = [self._envelope(job.job_type).replace(_TASK, task_id).replace(_JOB, str(job.id)) for task_id, job in messages]
+    def send(self, messages: Sequence[Message]) -> None:
+        encoded = [self._encode(message) for message in messages]
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.lpush(self._queue, *encoded)
             pipe.pexpire(self._queue, KEPT_MS)
@@ -85,11 +85,21 @@ class RedisSender:
     def hang_up(self) -> None:
         self._redis.close()
 
-    def _envelope(self, job_type: str) -> str:
-        """The message as kombu's Redis transport writes it, with the two ids left open."""
-        if job_type not in self._envelopes:
-            message = self._celery.amqp.as_task_v2(_TASK, job_type, kwargs={"job_id": _JOB}, ignore_result=True)
-            self._envelopes[job_type] = json.dumps(
+    def _encode(self, message: Message) -> str:
+        kwargs = _kwargs(message)
+        envelope = self._envelope(message.job_type, lease="jobs" in kwargs)
+        return (
+            envelope.replace(_TASK, message.task_id)
+            .replace(_JOB, kwargs["job_id"])
+            .replace(_JOBS, str(kwargs.get("jobs")))
+        )
+
+    def _envelope(self, job_type: str, lease: bool) -> str:
+        """The message as kombu's Redis transport writes it, with the ids left open."""
+        if (job_type, lease) not in self._envelopes:
+            kwargs = {"job_id": _JOB, "jobs": _JOBS} if lease else {"job_id": _JOB}
+            message = self._celery.amqp.as_task_v2(_TASK, job_type, kwargs=kwargs, ignore_result=True)
+            self._envelopes[job_type, lease] = json.dumps(
                 {
                     "body": json.dumps(message.body),
                     "content-encoding": "utf-8",
@@ -104,7 +114,13 @@ class RedisSender:
                     },
                 }
             )
-        return self._envelopes[job_type]
+        return self._envelopes[job_type, lease]
+
+
+def _kwargs(message: Message) -> dict[str, Any]:
+    """What the message shows: its job, and for a lease how many there are."""
+    shown = {"job_id": str(message.jobs[0].id)}
+    return shown if len(message.jobs) == 1 else {**shown, "jobs": len(message.jobs)}
 
 
 def make_sender(celery: JobCelery, settings: Settings, queue: str) -> Sender:

@@ -49,7 +49,7 @@ class Dispatcher(bootsteps.StartStopStep):
             self._engine, settings, self._name, types_of_queues(set(self._families)),
             make_sender(worker.app, settings, self._queue),
             reserved=lambda: frozenset(request.id for request in snapshot(state.reserved_requests)),
-            free_slots=lambda: slots(worker) - len(state.reserved_requests),
+            slots=lambda: slots(worker),
         )  # fmt: skip
         self._heartbeat = HeartbeatLoop(
             self._engine, settings, self._name, self._families, lambda: slots(worker), lambda: self._dispatch.last_poll,
