@@ -18,7 +18,7 @@ import socketio
 
 from tests.support.servers import ROOT
 
-PATIENCE = 20  # seconds anything may take before a test fails
+PATIENCE = 60  # seconds anything may take before a test fails
 
 
 @dataclass

@@ -93,7 +93,8 @@ class World:
     def complete(self, result: DailyBriefResult) -> None:
         """End the job claimed last as its worker does."""
         with self.engine.begin() as conn:
-            assert claims.complete(conn, self.held, result.model_dump())
+            outcome = claims.Outcome(self.held.id, self.held.token, result.model_dump_json())
+            assert claims.complete_many(conn, [outcome]) == {self.held.id}
 
     def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
         with self.engine.connect() as conn:
