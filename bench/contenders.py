@@ -26,6 +26,7 @@ class Contender:
     env: Mapping[str, str] = field(default_factory=dict)
     migrated: bool = False
     postgres: bool = False
+    share: float = 1.0  # of the jobs that others get; less for one that would need many minutes
 
     @property
     def ours(self) -> bool:
@@ -55,7 +56,7 @@ class Contender:
 
     def start(self, place: Place) -> list[Program]:
         """Start its programs."""
-        env = place.env(**self.env)
+        env = place.env(**{**self.env, "RQ_REDIS_URL": place.redis_url})
         return [
             Program(python("-m", *argv), env, place.folder / f"{self.name}.{number}.log")
             for number, argv in enumerate(self.workers)
@@ -96,6 +97,39 @@ def _celery(name: str, about: str, results: str = "", options: Sequence[str] = (
     )  # fmt: skip
 
 
+def _procrastinate() -> Contender:
+    worker = (
+        "procrastinate",
+        "-a",
+        "bench.peers.procrastinate_app.app",
+        "--log-level",
+        "warning",
+        "worker",
+        "--concurrency",
+        "10",
+    )
+    return Contender(
+        "procrastinate", "2 processes, 10 jobs at once each", "procrastinate", ("bench.peers.procrastinate_app",), (worker, worker),
+        lambda place: int(place.value("select count(*) from procrastinate_jobs where status in ('todo', 'doing')")), postgres=True,
+    )  # fmt: skip
+
+
+def _pgqueuer(batch: int) -> Contender:
+    worker = ("bench.peers.pgqueuer_app", "work", str(batch))
+    return Contender(
+        f"pgqueuer-{batch}", f"2 processes, batches of {batch}", "pgqueuer", ("bench.peers.pgqueuer_app",), (worker, worker),
+        lambda place: int(place.value("select count(*) from pgqueuer")), postgres=True,
+    )  # fmt: skip
+
+
+def _rq(name: str, about: str, kind: str, share: float) -> Contender:
+    worker = ("rq.cli", "worker", "--quiet", "-w", kind)
+    return Contender(
+        name, about, "rq", ("bench.peers.rq_app",), (worker, worker),
+        lambda place: place.redis.llen("rq:queue:default") + place.redis.zcard("rq:wip:default"), share=share,
+    )  # fmt: skip
+
+
 CONTENDERS: tuple[Contender, ...] = (
     _ours("ours", "one job per message, added by SQL", "sql"),
     _ours("ours-delay", "the same, added by .delay()", "delay"),
@@ -104,7 +138,17 @@ CONTENDERS: tuple[Contender, ...] = (
     _celery("celery-events", "Redis, no results, task events on", options=("-E",)),
     _celery("celery-redis", "Redis, results in Redis", "redis"),
     _celery("celery-db", "Redis, results in Postgres (SQLAlchemy)", "postgres"),
-)
+    _procrastinate(),
+    _pgqueuer(10),
+    _pgqueuer(100),
+    Contender(
+        "dramatiq", "2 processes, 8 threads each", "dramatiq", ("bench.peers.dramatiq_app",),
+        (("dramatiq", "bench.peers.dramatiq_app", "-p", "2", "-t", "8"),),
+        lambda place: place.redis.hlen("dramatiq:default.msgs"),
+    ),
+    _rq("rq", "2 workers, a fork for each job", "rq.Worker", 0.05),
+    _rq("rq-simple", "2 workers that do not fork", "rq.SimpleWorker", 0.25),
+)  # fmt: skip
 
 
 def choose(only: str | None) -> list[Contender]:

@@ -15,7 +15,6 @@ from bench.servers import Place, Servers
 from bench.statistics import median, paired_ratio
 
 WARM = 0.1  # share of the jobs that are done before the clock starts
-PEERS = ("procrastinate", "pgqueuer-10", "pgqueuer-100", "dramatiq", "rq")
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def run(options: Options) -> Report:
             turn = number % len(present) if present else 0
             for contender in present[turn:] + present[:turn]:
                 try:
-                    result = measure(both, contender, options.jobs)
+                    result = measure(both, contender, max(100, int(options.jobs * contender.share)))
                 except BenchError as error:
                     notes.append(f"{contender.name}, round {number + 1}: {str(error).splitlines()[0]}")
                     options.say(f"{contender.name}: {error}")
