@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 CANONICAL_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}", re.ASCII)
 
@@ -31,16 +31,21 @@ def find_user(conn: Connection, user_id: str | UUID) -> User | None:
     known = user_id if isinstance(user_id, UUID) else parse_user_id(user_id)
     if known is None:
         return None
-    return _one(conn, "id = :value", known)
+    return _one(conn, _BY_ID, known)
 
 
 def find_user_by_email(conn: Connection, email: str) -> User | None:
     """The user with that address, in whatever case it is written."""
     if "\x00" in email:
         return None
-    return _one(conn, "lower(email) = lower(:value)", email.strip())
+    return _one(conn, _BY_EMAIL, email.strip())
 
 
-def _one(conn: Connection, condition: str, value: object) -> User | None:
-    row = conn.execute(text("select id, email, name, timezone from users where " + condition), {"value": value}).first()
+_COLUMNS = "id, email, name, timezone"
+_BY_ID = text(f"select {_COLUMNS} from users where id = :value")
+_BY_EMAIL = text(f"select {_COLUMNS} from users where lower(email) = lower(:value)")
+
+
+def _one(conn: Connection, query: TextClause, value: object) -> User | None:
+    row = conn.execute(query, {"value": value}).first()
     return User(**row._mapping) if row else None
