@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
+
+from app.queue.errors import InvalidMetadata
 
 
 @dataclass(frozen=True)
@@ -18,14 +21,23 @@ class Claim:
     queue_job_id: str
     user_id: UUID | None
     job_type: str
-    metadata: dict[str, Any]
+    metadata_json: str
     attempt: int
     max_attempts: int
     token: int
     task_id: str | None
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the job is to do. Read where it is needed and sent between processes as text: what Postgres stores may be nested
+        deeper than Python reads or pickles. Raises InvalidMetadata then."""
+        try:
+            return json.loads(self.metadata_json)
+        except (ValueError, RecursionError) as error:
+            raise InvalidMetadata("metadata", f"cannot be read: {error}") from None
 
-_COLUMNS = "id, queue_job_id, user_id, job_type, metadata, attempts + 1, max_attempts, fencing_token, task_id"
+
+_COLUMNS = "id, queue_job_id, user_id, job_type, metadata::text, attempts + 1, max_attempts, fencing_token, task_id"
 
 
 def claim(conn: Connection, job_id: UUID, task_id: str, worker: str) -> Claim | None:

@@ -27,7 +27,10 @@ def dispatch(conn: Connection, job_types: Sequence[str], limit: int, dispatcher:
     charges none that waits beside it.
     """
     rows = conn.execute(
-        text("select * from dispatch_jobs(:types, :limit, :dispatcher, true)"),
+        text(
+            "select job_id, job_type, queue_job_id, user_id, metadata::text as metadata_json, attempt, max_attempts, "
+            "fencing_token, task_id from dispatch_jobs(:types, :limit, :dispatcher, true)"
+        ),
         {"types": list(job_types), "limit": limit, "dispatcher": dispatcher},
     )
     return [
@@ -35,7 +38,7 @@ def dispatch(conn: Connection, job_types: Sequence[str], limit: int, dispatcher:
             row.job_id,
             row.job_type,
             Claim(
-                row.job_id, row.queue_job_id, row.user_id, row.job_type, row.metadata, row.attempt, row.max_attempts,
+                row.job_id, row.queue_job_id, row.user_id, row.job_type, row.metadata_json, row.attempt, row.max_attempts,
                 row.fencing_token, row.task_id,
             )
             if row.task_id

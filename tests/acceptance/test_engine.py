@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -89,6 +90,22 @@ def test_bad_metadata_fails_at_once_with_the_field_named(database: Database, wor
     assert [(row.status, row.attempts) for row in rows] == [("failed", 1), ("failed", 1)]
     assert "metadata.briefDate" in rows[0].error_message
     assert "metadata.userId" in rows[1].error_message
+
+
+@pytest.mark.parametrize(("levels", "status"), [(600, "completed"), (3000, "failed")])
+def test_metadata_nested_deeper_than_python_reads_costs_its_own_job_alone(
+    database: Database, workers: Workers, levels: int, status: str
+) -> None:
+    workers.start("-c", "1")
+    deep = '{"filling": ' + '{"a":' * levels + "1" + "}" * levels + "}"
+    with database.engine.begin() as conn:
+        job_id = conn.execute(text("select add_queue_job(null, 'other', cast(:deep as jsonb))"), {"deep": deep}).scalar_one()
+    row = wait_for(
+        lambda: _columns(database, job_id).status in ("completed", "failed") and _columns(database, job_id), "the job ends"
+    )
+    assert row.status == status
+    assert status == "completed" or (row.attempts == 1 and row.error_message.startswith("metadata: cannot be read"))
+    assert wait_status(database, add(database)[0]).status == "completed"
 
 
 def test_progress_is_in_the_row_while_the_job_runs(database: Database, workers: Workers) -> None:
@@ -200,3 +217,11 @@ def test_paused_and_external_types_wait(database: Database, workers: Workers) ->
 def _count(database: Database, status: str) -> int:
     with database.engine.connect() as conn:
         return conn.execute(text("select count(*) from queue_jobs where status = :s"), {"s": status}).scalar_one()
+
+
+def _columns(database: Database, job_id: UUID) -> Any:
+    """Of a job whose metadata cannot be read here either."""
+    with database.engine.connect() as conn:
+        return conn.execute(
+            text("select status, attempts, error_message from queue_jobs where id = :id"), {"id": job_id}
+        ).one()
