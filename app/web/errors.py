@@ -10,6 +10,7 @@ from psycopg import errors as pg
 from sqlalchemy import exc as sql
 from werkzeug.exceptions import HTTPException
 
+from app.db.commit import OutcomeUnknown
 from app.identity.tokens import NotAuthenticated
 from app.queue.errors import InvalidMetadata, UnknownUser, WrongState
 
@@ -69,6 +70,7 @@ def register_errors(app: Flask) -> None:
     )
     app.register_error_handler(UnknownUser, lambda e: error_response(404, "User not found"))
     app.register_error_handler(WrongState, lambda e: error_response(409, str(e), "wrong_state"))
+    app.register_error_handler(OutcomeUnknown, _outcome_unknown)
     app.register_error_handler(sql.SQLAlchemyError, _database)
     app.register_error_handler(Exception, _unforeseen)
 
@@ -111,6 +113,12 @@ def _unavailable(message: str) -> Response:
     response = error_response(503, message, "database_unavailable")
     response.headers["Retry-After"] = "2"
     return response
+
+
+def _outcome_unknown(error: OutcomeUnknown) -> Response:
+    """Not a 503, which promises that nothing was done."""
+    log.error("commit lost", error=str(error))
+    return error_response(504, "Whether this was done is not known; ask again", "outcome_unknown")
 
 
 def _unforeseen(error: Exception) -> Response:

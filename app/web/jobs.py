@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint
 from sqlalchemy import Connection
 
+from app.db.commit import transaction
 from app.queue.errors import WrongState
 from app.queue.reads import JobRow, find_job, job_history
 from app.queue.steering import cancel_job, retry_job
@@ -34,14 +35,14 @@ def get_job_events(job_id: str) -> dict[str, Any]:
 @endpoint(blueprint, "POST", "/jobs/<job_id>/cancel", reply=CancelJobReply, errors=(404, 409))
 def post_cancel(job_id: str) -> CancelJobReply:
     """Cancel a job that has not ended"""
-    with services().engine.begin() as conn:
+    with transaction(services().engine) as conn:
         return CancelJobReply(jobId=_cancelled(conn, job_id).queue_job_id)
 
 
 @endpoint(blueprint, "POST", "/jobs/<job_id>/retry", reply=RetryJobReply, errors=(404, 409))
 def post_retry(job_id: str) -> RetryJobReply:
     """Run a failed or cancelled job again, as a new job"""
-    with services().engine.begin() as conn:
+    with transaction(services().engine) as conn:
         old = known_job(conn, job_id)
         new = retry_job(conn, old.id)
     return RetryJobReply(jobId=new.queue_job_id, retriedFrom=str(old.id), scheduledFor=new.scheduled_for)
@@ -58,7 +59,7 @@ def get_queue_job(job_id: str) -> dict[str, Any]:
 @endpoint(blueprint, "DELETE", "/api/queue-jobs/<job_id>", reply=CancelJobReply, errors=(404, 409))
 def delete_queue_job(job_id: str) -> CancelJobReply:
     """Cancel a job that has not ended"""
-    with services().engine.begin() as conn:
+    with transaction(services().engine) as conn:
         return CancelJobReply(jobId=_cancelled(conn, job_id).queue_job_id)
 
 

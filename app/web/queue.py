@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from app.db.commit import transaction
 from app.queue.reads import queue_stats
 from app.queue.steering import cancel_brief_jobs_for_date
 from app.web.brief_requests import queue_brief
@@ -17,7 +18,7 @@ blueprint = Blueprint("queue", __name__)
 @endpoint(blueprint, "POST", "/queue/brief", body=QueueBriefRequest, reply=QueueBriefReply, errors=(404,))
 def post_brief(body: QueueBriefRequest) -> QueueBriefReply:
     """Queue a daily brief, or find the job that makes it already"""
-    with services().engine.begin() as conn:
+    with transaction(services().engine) as conn:
         user = known_user(conn, body.userId)
         queued = queue_brief(conn, user, body, services().clock.now())
     return QueueBriefReply(
@@ -31,7 +32,7 @@ def post_brief(body: QueueBriefRequest) -> QueueBriefReply:
 @endpoint(blueprint, "POST", "/queue/brief/cancel", body=CancelBriefRequest, reply=CancelBriefReply, errors=(404,))
 def cancel_brief(body: CancelBriefRequest) -> CancelBriefReply:
     """Cancel the live brief jobs of a date"""
-    with services().engine.begin() as conn:
+    with transaction(services().engine) as conn:
         user = known_user(conn, body.userId)
         cancelled = cancel_brief_jobs_for_date(conn, user.id, body.briefDate.isoformat())
     return CancelBriefReply(cancelledJobs=len(cancelled))

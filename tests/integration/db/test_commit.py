@@ -1,0 +1,74 @@
+"""A commit whose answer is lost, for real: the wire is cut behind the COMMIT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from app.db.commit import OutcomeUnknown, transaction
+from app.db.engine import make_engine
+from tests.chaos.proxy import Proxy
+from tests.support.servers import Database, plain_settings
+
+ADD = text("insert into activity_log (activity) values ('drill')")
+
+
+@pytest.fixture
+def wire(database: Database) -> Iterator[Proxy]:
+    proxy = Proxy(urlsplit(database.url).port)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def engine(database: Database, wire: Proxy) -> Iterator[Engine]:
+    far = database.url.replace(f":{urlsplit(database.url).port}/", f":{wire.port}/")
+    engine = make_engine(plain_settings(database_url=far))
+    yield engine
+    engine.dispose()
+
+
+def rows(database: Database) -> int:
+    with database.engine.connect() as conn:
+        return conn.execute(text("select count(*) from activity_log where activity = 'drill'")).scalar_one()
+
+
+def test_a_commit_whose_answer_was_lost_counts_as_what_it_is(database: Database, engine: Engine, wire: Proxy) -> None:
+    with transaction(engine) as conn:
+        conn.execute(ADD)
+        wire.lose_answer_of_commit()
+    assert rows(database) == 1
+
+
+def test_the_plain_way_reports_that_as_a_failure(database: Database, engine: Engine, wire: Proxy) -> None:
+    with pytest.raises(OperationalError), engine.begin() as conn:
+        conn.execute(ADD)
+        wire.lose_answer_of_commit()
+    assert rows(database) == 1
+
+
+def test_a_connection_cut_before_the_commit_is_a_failure(database: Database, engine: Engine, wire: Proxy) -> None:
+    with pytest.raises(DBAPIError), transaction(engine) as conn:
+        conn.execute(ADD)
+        conn.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+    assert rows(database) == 0
+
+
+def test_a_database_that_stays_away_leaves_it_open(database: Database, engine: Engine, wire: Proxy) -> None:
+    with pytest.raises(OutcomeUnknown), transaction(engine, patience=0.5) as conn:
+        conn.execute(ADD)
+        wire.lose_answer_of_commit(lambda: wire.refuse(True))
+    assert rows(database) == 1
+
+
+def test_an_error_rolls_back_and_a_reader_commits_nothing(database: Database, engine: Engine) -> None:
+    with pytest.raises(ValueError), transaction(engine) as conn:
+        conn.execute(ADD)
+        raise ValueError
+    with transaction(engine) as conn:
+        conn.execute(text("select 1"))
+    assert rows(database) == 0
