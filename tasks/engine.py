@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from typing import Any
 
@@ -11,6 +12,12 @@ from kombu import Queue
 from app.queue.catalog import JOB_TYPES, QUEUES
 from app.settings import Settings, SettingsError, get_settings
 
+# A peer that vanished is noticed within 25 s, not after the kernel's two hours. Named as the platform has them.
+KEEPALIVE = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+}
 TICKS = "ticks"  # the queue of Beat's own messages, which have no row
 
 
@@ -45,10 +52,11 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "broker_connection_max_retries": None,  # a worker waits for Redis as long as it takes
         "broker_pool_limit": 4,
         "broker_transport_options": {
-            "socket_timeout": 10,  # seconds; kombu's default waits for ever
+            "socket_timeout": 5,  # seconds; kombu's default waits for ever
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
-            "health_check_interval": 10,
+            "socket_keepalive_options": KEEPALIVE,
+            "health_check_interval": 5,  # how long a silent Redis is believed in
             "priority_steps": [0],  # order is Postgres' business
             "visibility_timeout": 3600,  # only messages taken and not begun are ever unacknowledged: Postgres recovers those
         },

@@ -90,6 +90,11 @@ class PostgresServer:
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_min_messages": "warning",
+            # A client that vanished in mid-transaction must not keep its locks for the kernel's two hours.
+            "idle_in_transaction_session_timeout": "60s",
+            "tcp_keepalives_idle": "10",
+            "tcp_keepalives_interval": "5",
+            "tcp_keepalives_count": "3",
             **self.options,
         }
         flags = [flag for name, value in settings.items() for flag in ("-c", f"{name}={value}")]

@@ -43,6 +43,7 @@ class DispatchLoop(threading.Thread):
         self._slots = slots
         self._wake = threading.Event()
         self._stopped = threading.Event()
+        self._doubted = False  # the broker was away at the last look: it is asked before anything is claimed for it
         self.last_poll: float | None = None
         RUNWAY.on_room = self.wake
 
@@ -67,6 +68,12 @@ class DispatchLoop(threading.Thread):
             except BROKER_TROUBLE as error:
                 log.warning("dispatcher: the broker is away: %s", describe(error))
                 self._sender.hang_up()
+                self._doubted = True
+                # Not to be woken: what was just handed back would wake everybody, to be claimed and handed back again.
+                self._stopped.wait(pause)
+                wait, pause = 0.0, min(pause * 2, 5.0)
+            except Exception:  # a worker whose dispatcher ended would live on and do nothing
+                log.exception("dispatcher: unforeseen, it goes on")
                 wait, pause = pause, min(pause * 2, 5.0)
             self._wake.wait(wait)
             self._wake.clear()
@@ -74,6 +81,9 @@ class DispatchLoop(threading.Thread):
 
     def _cycle(self) -> float:
         """Send what there is room for. Returns the seconds to wait for a wake-up."""
+        if self._doubted:
+            self._sender.waiting()
+            self._doubted = False
         self._find_lost_messages()
         room = RUNWAY.room(self._slots() - len(self._reserved()))
         short, extra = RUNWAY.extra(self._slots())

@@ -67,6 +67,8 @@ class HeartbeatLoop(threading.Thread):
                 self._watch.look()
             except SQLAlchemyError as error:
                 log.warning("heartbeat: the database is away: %s", describe(error))
+            except Exception:  # a worker whose heart stopped would lose every job it runs
+                log.exception("heartbeat: unforeseen, it goes on")
             self._end_lost_runs()
             now = time.monotonic()
             interval = self._settings.queue_heartbeat_interval / 1000

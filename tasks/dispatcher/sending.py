@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import redis
+from kombu.exceptions import ChannelError
 
 from app.settings import Settings
 from tasks.engine import JobCelery
@@ -50,7 +51,10 @@ class StockSender:
 
     def waiting(self) -> int:
         with self._channel() as channel:
-            return channel.queue_declare(self._queue, passive=True).message_count
+            try:
+                return channel.queue_declare(self._queue, passive=True).message_count
+            except ChannelError:  # an empty queue is no queue to Redis
+                return 0
 
     def hang_up(self) -> None:
         connection, self._connection = self._connection, None
