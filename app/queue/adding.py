@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,9 @@ class AddedJob:
     deduplicated: bool
 
 
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # the escape, not a text that shows a backslash and these letters
+MOST_KEY_LENGTH = 500  # characters; what an index of Postgres takes for sure
+
 _ADD = text(
     "select * from enqueue_job(:user_id, :job_type, cast(:metadata as jsonb), :priority, "
     "coalesce(cast(:scheduled_for as timestamptz), now()), :dedup_key, :max_attempts)"
@@ -43,9 +47,11 @@ def add_job(
     """Add a job that becomes due at `scheduled_for` (aware; default now) unless a live or completed one holds `dedup_key`.
 
     The default priority is the type's. Raises InvalidMetadata when the metadata does not fit its type's model or is not
-    JSON that Postgres can store, and UnknownUser. Nothing runs before the caller's transaction commits.
+    JSON that Postgres can store or the key is too long, and UnknownUser. Nothing runs before the caller's transaction commits.
     """
     known = JOB_TYPES[job_type]
+    if dedup_key is not None and ("\x00" in dedup_key or not 1 <= len(dedup_key) <= MOST_KEY_LENGTH):
+        raise InvalidMetadata("dedupKey", f"expects 1 to {MOST_KEY_LENGTH} characters")
     read_metadata(job_type, metadata, user_id)
     if user_id is None and known.needs_user:
         raise UnknownUser("a job of this type needs a user")
@@ -70,7 +76,7 @@ def to_json(value: Any, field: str) -> str:
     """`value` as JSON that a jsonb column takes. Raises InvalidMetadata for anything else: NaN, NUL, lone surrogates, too deep."""
     try:
         encoded = json.dumps(value, allow_nan=False)
-        if "\\u0000" in encoded:
+        if _NUL.search(encoded):
             raise ValueError("holds a NUL character")
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:

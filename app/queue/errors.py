@@ -48,8 +48,8 @@ def is_retryable(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """`error` as the one line kept in `error_message`: at most 2000 characters, without NUL, never empty."""
-    text = " ".join(str(error).split()).replace("\x00", "")
+    """`error` as the one line kept in `error_message`: at most 2000 characters, without NUL or half characters, never empty."""
+    text = " ".join(str(error).split()).replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
     if isinstance(error, (PermanentError, TransientError)) and text:
         return text[:2000]
     return f"{type(error).__name__}: {text}".removesuffix(": ")[:2000]

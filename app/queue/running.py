@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from app.queue.adding import to_json
 from app.queue.catalog import read_metadata
 from app.queue.claims import Claim
-from app.queue.errors import LeaseLost
+from app.queue.errors import InvalidMetadata, LeaseLost
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class RunningJob:
     def progress(self, step: str, percent: float, message: str, projects: dict[str, int] | None = None) -> None:
         """Write `metadata.generation_progress`: a step's name, 0–100, a line for people, and counts of projects.
 
-        Trouble with the database is logged and does not fail the job. Raises LeaseLost when the job is no longer ours.
+        A report that cannot be written is logged and does not fail the job. Raises LeaseLost when the job is no longer ours.
         """
         report: dict[str, Any] = {
             "step": step,
@@ -72,12 +72,13 @@ class RunningJob:
         if projects is not None:
             report["projects"] = projects
         try:
+            encoded = to_json(report, "progress")
             with self._engine.begin() as conn:
                 ours = conn.execute(
                     text("select report_job_progress(:id, cast(:report as jsonb), :token)"),
-                    {"id": self.id, "report": to_json(report, "progress"), "token": self._held.token},
+                    {"id": self.id, "report": encoded, "token": self._held.token},
                 ).scalar_one()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, InvalidMetadata) as error:
             log.warning("progress of job %s was not written: %s", self.id, _first_line(error))
             return
         self._looked = time.monotonic()
