@@ -25,7 +25,7 @@ from uuid import UUID
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import signals
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from app.queue import claims
@@ -103,14 +103,14 @@ def succeed(held: Claim, result: Any) -> None:
         complete([outcome])
 
 
-def complete(ended: Sequence[Outcome]) -> None:
+def complete(ended: Sequence[Outcome], engine: Engine | None = None) -> None:
     """Write what ended well, in one statement. A result that Postgres refuses fails its own job and no other."""
     try:
-        written = _write(lambda conn: claims.complete_many(conn, ended))
+        written = _write(lambda conn: claims.complete_many(conn, ended), engine)
     except DBAPIError as error:
         if len(ended) > 1:
             for outcome in ended:
-                complete([outcome])
+                complete([outcome], engine)
             return
         message = f"the result could not be stored: {describe(error.orig or error)}"
         written = _write(lambda conn: {o.id for o in ended if claims.fail(conn, o, message, retry=False)})
@@ -204,13 +204,13 @@ def _standing(task_id: str, kwargs: dict[str, Any] | None) -> list[Claim]:
     return [held] if held else []
 
 
-def _write(statement: Callable[[Connection], T]) -> T:
+def _write(statement: Callable[[Connection], T], engine: Engine | None = None) -> T:
     """Run `statement` in a transaction of its own; while the database is away, again and again until the lease is over."""
     deadline = time.monotonic() + get_settings().queue_stalled_timeout / 1000
     pause = 0.1
     while True:
         try:
-            with services().engine.begin() as conn:
+            with (engine or services().engine).begin() as conn:
                 return statement(conn)
         except (OperationalError, InterfaceError) as error:
             if not is_away(error) or time.monotonic() + pause > deadline:

@@ -13,6 +13,7 @@ import os
 import select
 import socket
 import threading
+import time
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 LARGEST = 32_768  # bytes; a larger outcome is written by the run itself
 MOST = 500  # outcomes in one statement
+BUSY = 8  # outcomes in one statement that show that many are coming
+GATHER = 0.005  # seconds to let them come together then
 SEND_TIMEOUT = 5.0  # seconds until a run that cannot hand over writes by itself
 
 _outbox: socket.socket | None = None
@@ -74,7 +77,7 @@ class Writer(threading.Thread):
 
     def __init__(self, engine: Engine):
         super().__init__(name="outcomes", daemon=True)
-        self._engine = engine
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # one statement is one transaction
         self._inbox = _inbox
         self._finishing = threading.Event()
         self.idle = threading.Event()
@@ -97,11 +100,13 @@ class Writer(threading.Thread):
             if ended:
                 self.idle.clear()
                 try:
-                    mirror.complete(ended)
+                    mirror.complete(ended, self._engine)
                 except Exception:
                     log.exception("%d outcomes could not be written: their jobs are taken back when their lease is over", len(ended))
             elif self._finishing.is_set():
                 return
+            if len(ended) > BUSY and not self._finishing.is_set():
+                time.sleep(GATHER)
 
     def _receive(self, wait: float) -> list[Outcome]:
         ended: list[Outcome] = []

@@ -48,6 +48,8 @@ class Runway:
         self._sent: dict[str, tuple[Message, float]] = {}  # by Celery task id, with the moment
         self._taken: dict[str, tuple[Message, float]] = {}
         self._begun: dict[str, Message] = {}
+        self._jobs_sent = 0
+        self._full = 0  # jobs that may wait, as last reckoned
         self._seconds: dict[str, float] = {}  # a run, on average, by job type
         self.on_room: Callable[[], None] = lambda: None
 
@@ -55,7 +57,9 @@ class Runway:
         """These messages are about to go out."""
         now = time.monotonic()
         with self._lock:
-            self._sent.update({message.task_id: (message, now) for message in messages})
+            for message in messages:
+                self._sent[message.task_id] = (message, now)
+                self._jobs_sent += len(message.jobs)
 
     def take(self, task_id: str) -> list[Claim] | None:
         """A message came: its claims, once; None when it is not known or its job is to be claimed by the run."""
@@ -63,7 +67,8 @@ class Runway:
             known = self._sent.pop(task_id, None)
             if known:
                 self._taken[task_id] = (known[0], time.monotonic())
-            low = known is not None and self._is_low()
+                self._jobs_sent -= len(known[0].jobs)
+            low = known is not None and self._jobs_sent <= self._full // 2
         if low:
             self.on_room()
         return known[0].claims or None if known else None
@@ -82,23 +87,22 @@ class Runway:
             if message is not None and seconds is not None:
                 known = self._seconds.get(message.job_type, AT_FIRST)
                 self._seconds[message.job_type] = known + SMOOTHING * (seconds / len(message.jobs) - known)
-            low = self._is_low()
+            low = self._jobs_sent <= self._full // 2
         if low:
             self.on_room()
 
     def room(self, slots: int) -> int:
         """How many jobs of any type could begin at once, of `slots` that are free."""
         with self._lock:
-            return slots - self._waiting_jobs()
+            return slots - self._jobs_sent
 
     def extra(self, slots: int) -> tuple[list[str], int]:
-        """The types whose jobs are short, and how many of them may wait for one of the worker's `slots`."""
+        """The types whose jobs are short, and how many of them to send ahead of the worker's `slots`: many at once, or none."""
         with self._lock:
             short = {name: seconds for name, seconds in self._seconds.items() if seconds < SHORT}
-            if not short:
-                return [], 0
-            fill = int(slots * WORTH / max(*short.values(), 0.0001))
-            return list(short), min(MOST_EXTRA, fill) - self._waiting_jobs()
+            self._full = min(MOST_EXTRA, int(slots * WORTH / max(*short.values(), 0.0001))) if short else 0
+            missing = self._full - self._jobs_sent
+            return list(short), missing if missing >= self._full // 2 else 0
 
     def begun(self, task_id: str) -> Message | None:
         """The message whose run goes on under this Celery task id."""
@@ -117,19 +121,14 @@ class Runway:
     def withdraw(self, older_than: float = 0.0) -> list[Message]:
         """Take back what was sent more than that many seconds ago and nobody took: its messages will find nothing."""
         with self._lock:
-            return _remove(self._sent, older_than, keep=frozenset())
+            gone = _remove(self._sent, older_than, keep=frozenset())
+            self._jobs_sent -= sum(len(message.jobs) for message in gone)
+            return gone
 
     def withdraw_dropped(self, reserved: frozenset[str], older_than: float) -> list[Message]:
         """Take back what was taken that many seconds ago and is no longer `reserved`: Celery drops it when it loses its broker."""
         with self._lock:
             return _remove(self._taken, older_than, keep=reserved)
-
-    def _waiting_jobs(self) -> int:
-        return sum(len(message.jobs) for message, _ in self._sent.values())
-
-    def _is_low(self) -> bool:
-        # Looked at whenever a message is taken or ends: counting messages is enough, and cheap.
-        return len(self._sent) <= len(self._begun) + 1
 
 
 def _remove(held: dict[str, tuple[Message, float]], older_than: float, keep: frozenset[str]) -> list[Message]:

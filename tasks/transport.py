@@ -6,12 +6,12 @@ worker's main process does is that. A message that dies with its worker is sent 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from kombu.transport import redis as stock
 from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
-from kombu.utils.json import loads
 
 BATCH = 64  # messages taken in one go, as far as the worker has room
 
@@ -39,7 +39,7 @@ class Channel(stock.Channel):
     def _brpop_read(self, **options: Any) -> bool:
         arrived = self._take_one(**options)
         for queue, item in [arrived, *self._take_more(arrived[0])]:
-            self.connection._deliver(loads(bytes_to_str(item)), queue)
+            self.connection._deliver(json.loads(item), queue)
         return True
 
     def _take_one(self, **options: Any) -> tuple[str, bytes]:

@@ -12,7 +12,7 @@ from app.settings import Settings
 CONNECT_TIMEOUT = 5  # seconds
 
 
-def make_engine(settings: Settings, *, application_name: str = "buildos", pool_size: int | None = None) -> Engine:
+def make_engine(settings: Settings, *, application_name: str = "buildos", pool_size: int | None = None, pre_ping: bool = True) -> Engine:
     """A pooled engine on DATABASE_URL. Nothing connects before the first use.
 
     Prepared statements stay off, so that the same code works through a transaction pooler; every connection speaks UTC.
@@ -23,7 +23,7 @@ def make_engine(settings: Settings, *, application_name: str = "buildos", pool_s
         pool_size=pool_size or settings.database_pool_size,
         max_overflow=0,
         pool_timeout=10,
-        pool_pre_ping=True,
+        pool_pre_ping=pre_ping,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT,
             "application_name": application_name,

@@ -48,10 +48,17 @@ def dispatch(conn: Connection, job_types: Sequence[str], limit: int, dispatcher:
     ]  # fmt: skip
 
 
-def seconds_until_due(conn: Connection, job_types: Sequence[str]) -> float | None:
-    """Seconds until the next job of these types becomes due, by the database's clock; None when none waits."""
+def seconds_until_due(conn: Connection, job_types: Sequence[str], since: float = 0.0) -> float | None:
+    """Seconds until the next job of these types becomes due, by the database's clock; None when none waits.
+
+    Counts those as well that became due in the last `since` seconds: below zero then.
+    """
     return conn.execute(
-        text("select extract(epoch from next_due_at(:types) - clock_timestamp())::float8"), {"types": list(job_types)}
+        text(
+            "select extract(epoch from next_due_at(:types, clock_timestamp() - make_interval(secs => :since)) "
+            "- clock_timestamp())::float8"
+        ),
+        {"types": list(job_types), "since": since},
     ).scalar()
 
 

@@ -35,6 +35,7 @@ class DispatchLoop(threading.Thread):
     ):  # fmt: skip
         super().__init__(name="dispatch", daemon=True)
         self._engine = engine
+        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")  # one statement is one transaction
         self._poll = settings.queue_poll_interval / 1000
         self._dispatcher = name
         self._job_types = job_types
@@ -87,20 +88,26 @@ class DispatchLoop(threading.Thread):
         self._find_lost_messages()
         room = RUNWAY.room(self._slots() - len(self._reserved()))
         short, extra = RUNWAY.extra(self._slots())
-        with self._engine.begin() as conn:
-            # Asked before the dispatch: what becomes due between the two is found by the next cycle at once.
-            due = dispatching.seconds_until_due(conn, self._job_types)
+        asked = time.monotonic()
+        with self._autocommit.connect() as conn:
             jobs = dispatching.dispatch(conn, self._job_types, room, self._dispatcher) if room > 0 else []
-            if extra > len(jobs) and len(jobs) >= room:
-                jobs += dispatching.dispatch(conn, short, extra - len(jobs), self._dispatcher)
-        self.last_poll = time.time()
-        if jobs:
             self._send(jobs)
-            return min(self._poll, LOST_AFTER)
-        wait = LOST_AFTER if RUNWAY.sent_any() else self._poll
+            if len(jobs) >= room and extra > len(jobs):
+                more = dispatching.dispatch(conn, short, extra - len(jobs), self._dispatcher)
+                self._send(more)
+                jobs += more
+            self.last_poll = time.time()
+            wait = min(self._poll, LOST_AFTER) if RUNWAY.sent_any() else self._poll
+            if jobs:
+                # There may be more: the next cycle looks once there is room, or finds nothing and asks for how long.
+                return wait if len(jobs) >= max(room, extra) else 0.0
+            # As of the look above: what has become due since is found by the next cycle at once.
+            due = dispatching.seconds_until_due(conn, self._job_types, since=time.monotonic() - asked)
         return wait if due is None else min(wait, max(due, 0.0) + 0.005)
 
     def _send(self, jobs: list[Dispatched]) -> None:
+        if not jobs:
+            return
         messages = lease.messages_for(jobs, self._slots())
         RUNWAY.sent(messages)
         try:

@@ -108,7 +108,7 @@ class RedisSender:
                     "body": json.dumps(message.body),
                     "content-encoding": "utf-8",
                     "content-type": "application/json",
-                    "headers": message.headers,
+                    "headers": {key: value for key, value in message.headers.items() if value not in (None, [], {})},
                     "properties": {
                         **message.properties,
                         "delivery_mode": 2,

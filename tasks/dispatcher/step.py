@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import uuid
 from typing import Any
@@ -38,12 +39,15 @@ class Dispatcher(bootsteps.StartStopStep):
         self._families = sorted(worker.app.amqp.queues.consume_from)
         self._queue = f"worker.{self._name}"
         worker.app.amqp.queues.select_add(Queue(self._queue, Exchange(""), routing_key=self._queue, auto_delete=True))
+        # What is there by now stays: no collection in this process or its children need look at it again.
+        gc.collect()
+        gc.freeze()
         # Made before the pool forks: its children send their outcomes through it.
         outcomes.open_outbox()
 
     def start(self, worker: Any) -> None:
         settings = get_settings()
-        self._engine = make_engine(settings, application_name="buildos dispatcher", pool_size=3)
+        self._engine = make_engine(settings, application_name="buildos dispatcher", pool_size=4, pre_ping=False)
         self._write_settings(settings)
         self._dispatch = DispatchLoop(
             self._engine, settings, self._name, types_of_queues(set(self._families)),

@@ -119,7 +119,7 @@ end
 $$;
 
 -- When the next job of these types becomes due, or null: until then a dispatcher may sleep.
-create function next_due_at(p_job_types text[]) returns timestamptz
+create function next_due_at(p_job_types text[], p_after timestamptz default now()) returns timestamptz
 language sql stable set search_path = public, pg_temp
 as $$
     with recursive level as (
@@ -135,11 +135,11 @@ as $$
     select least(
         (select min(d.scheduled_for) from level l cross join lateral (
             select q.scheduled_for from queue_jobs q
-            where q.status = 'pending' and q.job_type = l.job_type and q.priority = l.priority and q.scheduled_for > now()
+            where q.status = 'pending' and q.job_type = l.job_type and q.priority = l.priority and q.scheduled_for > p_after
             order by q.scheduled_for limit 1
         ) d where l.priority is not null),
         (select min(q.scheduled_for) from queue_jobs q
-         where q.status = 'retrying' and q.job_type = any(p_job_types::queue_type[]) and q.scheduled_for > now())
+         where q.status = 'retrying' and q.job_type = any(p_job_types::queue_type[]) and q.scheduled_for > p_after)
     )
 $$;
 

@@ -11,7 +11,7 @@ drop function
     due_jobs(queue_type[], int, boolean),
     promote_due_retries(queue_type[]),
     dispatch_jobs(text[], int, text, boolean),
-    next_due_at(text[]),
+    next_due_at(text[], timestamptz),
     undispatch_jobs(uuid[]),
     complete_queue_job(uuid, jsonb, bigint),
     complete_queue_jobs(uuid[], bigint[], jsonb[]),
