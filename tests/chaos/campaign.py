@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.buildos import Buildos
-from tests.chaos.faults import FAULTS, Fault, NotHere
+from tests.chaos.fault import Fault, NotHere
+from tests.chaos.faults import FAULTS
 from tests.chaos.fleet import Pace, servers, supervised
 from tests.chaos.verdict import PROMISES, Verdict
 

@@ -3,49 +3,28 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import threading
 import time
 from contextlib import suppress
 
-import psycopg
-import redis
-
-from tests.chaos.fleet import Fleet, Member
-
-KEEPALIVE = 25.0  # seconds after which a kernel gives a connection up, with the keepalives we ask for
-
-
-class NotHere(Exception):
-    """The system under test has nothing that this fault could break."""
-
-
-class Fault:
-    """One fault: `inject`, wait `hold` seconds, `heal`. `long` is how long the worst ones take in this campaign, in seconds."""
-
-    hold = 1.0
-
-    def __init__(self, fleet: Fleet, chance: random.Random, long: float):
-        self.fleet = fleet
-        self.chance = chance
-        self.long = long
-
-    @property
-    def name(self) -> str:
-        return type(self).__doc__.split("\n")[0].rstrip(".")
-
-    def inject(self) -> None:
-        """Break something."""
-
-    def heal(self) -> None:
-        """Mend it, where it does not mend itself."""
-
-    def any(self, kind: str) -> Member:
-        """One of the members of a kind. Raises NotHere where the system under test has none."""
-        if not self.fleet.of(kind):
-            raise NotHere
-        return self.chance.choice(self.fleet.of(kind))
+from tests.chaos.fault import Fault
+from tests.chaos.server_faults import (
+    BackendsTerminated,
+    ConnectionsUsedUp,
+    DiskFull,
+    MessagesDoubled,
+    PostgresCrashed,
+    PostgresHalfOpen,
+    PostgresRestarted,
+    RedisCut,
+    RedisFlushed,
+    RedisFrozen,
+    RedisHalfOpen,
+    RedisKilled,
+    RedisRestarted,
+    TableLocked,
+)
 
 
 class WorkerKilled(Fault):
@@ -113,166 +92,6 @@ class WorkerFrozen(Fault):
             self.frozen.process.signal_all(number)
 
 
-class RedisRestarted(Fault):
-    """redis: restart."""
-
-    def inject(self) -> None:
-        self.fleet.redis.stop()
-
-    def heal(self) -> None:
-        self.fleet.start_redis()
-
-
-class RedisKilled(RedisRestarted):
-    """redis: kill -9, away for a while."""
-
-    hold = 2.0
-
-    def inject(self) -> None:
-        self.fleet.redis.process.kill()
-        self.fleet.redis.process.wait()
-
-
-class RedisFlushed(Fault):
-    """redis: FLUSHALL."""
-
-    hold = 0.2
-
-    def inject(self) -> None:
-        with self.fleet.redis_client() as client:
-            client.flushall()
-
-
-class RedisFrozen(Fault):
-    """redis: frozen (SIGSTOP)."""
-
-    @property
-    def hold(self) -> float:
-        return self.long
-
-    def inject(self) -> None:
-        self.fleet.redis.process.send_signal(signal.SIGSTOP)
-
-    def heal(self) -> None:
-        self.fleet.redis.process.send_signal(signal.SIGCONT)
-
-
-class RedisHalfOpen(Fault):
-    """redis: every connection half-open."""
-
-    def inject(self) -> None:
-        for member in self.fleet.members:
-            member.redis.deafen()
-
-
-class RedisCut(Fault):
-    """redis: every connection cut, new ones refused."""
-
-    hold = 2.0
-
-    def inject(self) -> None:
-        for member in self.fleet.members:
-            member.redis.refuse(True)
-            member.redis.cut()
-
-    def heal(self) -> None:
-        for member in self.fleet.members:
-            member.redis.refuse(False)
-
-
-class MessagesDoubled(Fault):
-    """redis: every waiting message there twice."""
-
-    hold = 0.2
-
-    def inject(self) -> None:
-        with self.fleet.redis_client() as client, suppress(redis.RedisError):
-            for key in client.keys("*"):
-                if client.type(key) == b"list":
-                    for message in client.lrange(key, 0, -1):
-                        client.rpush(key, message)
-
-
-class PostgresRestarted(Fault):
-    """postgres: restart (fast)."""
-
-    def inject(self) -> None:
-        self.fleet.postgres.stop()
-
-    def heal(self) -> None:
-        self.fleet.start_postgres()
-
-
-class PostgresCrashed(PostgresRestarted):
-    """postgres: immediate shutdown, recovery."""
-
-    hold = 2.0
-
-    def inject(self) -> None:
-        self.fleet.postgres.process.send_signal(signal.SIGQUIT)
-        self.fleet.postgres.process.wait()
-
-
-class BackendsTerminated(Fault):
-    """postgres: pg_terminate_backend of every connection."""
-
-    hold = 0.2
-
-    def inject(self) -> None:
-        with self.fleet.connect() as conn:
-            conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'")
-
-
-class ConnectionsUsedUp(Fault):
-    """postgres: connection limit reached."""
-
-    hold = 3.0
-
-    def inject(self) -> None:
-        self.held: list[psycopg.Connection] = [self.fleet.connect()]
-        self.held[0].execute("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'")
-        with suppress(psycopg.OperationalError):
-            while True:
-                self.held.append(self.fleet.connect())
-
-    def heal(self) -> None:
-        for conn in self.held:
-            conn.close()
-
-
-class DiskFull(Fault):
-    """postgres: every change of a job fails with disk_full (53100)."""
-
-    hold = 2.0
-
-    def inject(self) -> None:
-        with self.fleet.connect() as conn:
-            conn.execute(
-                "create or replace function drill_disk_full() returns trigger language plpgsql as "
-                "$$ begin raise exception 'could not extend file: No space left on device' using errcode = 'disk_full'; end $$"
-            )
-            conn.execute("create trigger a_disk_full before insert or update on queue_jobs for each row execute function drill_disk_full()")
-
-    def heal(self) -> None:
-        with self.fleet.connect() as conn:
-            conn.execute("drop trigger a_disk_full on queue_jobs")
-
-
-class TableLocked(Fault):
-    """postgres: queue_jobs locked by a session."""
-
-    @property
-    def hold(self) -> float:
-        return self.long / 2
-
-    def inject(self) -> None:
-        self.session = psycopg.connect(self.fleet.database_url)
-        self.session.execute("lock table queue_jobs in access exclusive mode")
-
-    def heal(self) -> None:
-        self.session.close()
-
-
 class WorkerPartitioned(Fault):
     """network: a worker loses the database for longer than its lease, then comes back."""
 
@@ -286,13 +105,6 @@ class WorkerPartitioned(Fault):
 
     def heal(self) -> None:
         self.member.postgres.resume()
-
-
-class PostgresHalfOpen(Fault):
-    """network: a worker's database connections half-open."""
-
-    def inject(self) -> None:
-        self.any("worker").postgres.deafen(KEEPALIVE)
 
 
 class WorkerCommitLost(Fault):

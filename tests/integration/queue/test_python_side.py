@@ -140,12 +140,16 @@ def test_odd_progress_is_shown_as_none(conn: Connection, sql: Client, progress: 
     assert job is not None and job.progress() == {"current": 0, "total": 100, "message": "pending"}
 
 
-def running(database: Database, sql: Client) -> RunningJob:
+def claimed(database: Database, sql: Client) -> claims.Claim:
     job = sql.add(metadata={"a": 1}, user=sql.user())
     with database.engine.begin() as conn:
         held = claims.claim(conn, job, "task", "w")
         assert held is not None and claims.claim_of_task(conn, job, "task") == held and claims.claim_of_task(conn, job, "other") is None
-    return RunningJob(database.engine, held)
+    return held
+
+
+def running(database: Database, sql: Client) -> RunningJob:
+    return RunningJob(database.engine, claimed(database, sql))
 
 
 def test_a_running_job_writes_its_progress(database: Database, sql: Client) -> None:
@@ -165,9 +169,8 @@ def test_progress_that_cannot_be_written_fails_no_job(database: Database, sql: C
 
 
 def test_progress_without_a_database_fails_no_job(database: Database, sql: Client) -> None:
-    job = running(database, sql)
     nowhere = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none", connect_args={"connect_timeout": 1})
-    stranded = RunningJob(nowhere, claims.Claim(job.id, job.queue_job_id, job.user_id, job.job_type, {}, 1, 3, 1, "task"))
+    stranded = RunningJob(nowhere, claimed(database, sql))
     stranded.progress("step", 1, "message")
 
 
