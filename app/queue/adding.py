@@ -50,11 +50,7 @@ def add_job(
     JSON that Postgres can store or the key is too long, and UnknownUser. Nothing runs before the caller's transaction commits.
     """
     known = JOB_TYPES[job_type]
-    if dedup_key is not None and ("\x00" in dedup_key or not 1 <= len(dedup_key) <= MOST_KEY_LENGTH):
-        raise InvalidMetadata("dedupKey", f"expects 1 to {MOST_KEY_LENGTH} characters")
-    read_metadata(job_type, metadata, user_id)
-    if user_id is None and known.needs_user:
-        raise UnknownUser("a job of this type needs a user")
+    check_job(job_type, user_id, metadata, dedup_key)
     if user_id is not None and conn.execute(text("select 1 from users where id = :id"), {"id": user_id}).first() is None:
         raise UnknownUser("User not found")
     row = conn.execute(
@@ -70,6 +66,15 @@ def add_job(
         },
     ).one()
     return AddedJob(row.job_id, row.job_name, row.due_at, row.deduplicated)
+
+
+def check_job(job_type: str, user_id: UUID | None, metadata: dict[str, Any], dedup_key: str | None) -> None:
+    """What can be said of a job before it is added. Raises InvalidMetadata, and UnknownUser where a user is missing."""
+    if dedup_key is not None and ("\x00" in dedup_key or not 1 <= len(dedup_key) <= MOST_KEY_LENGTH):
+        raise InvalidMetadata("dedupKey", f"expects 1 to {MOST_KEY_LENGTH} characters")
+    read_metadata(job_type, metadata, user_id)
+    if user_id is None and JOB_TYPES[job_type].needs_user:
+        raise UnknownUser("a job of this type needs a user")
 
 
 def to_json(value: Any, field: str) -> str:

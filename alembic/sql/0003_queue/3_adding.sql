@@ -62,3 +62,32 @@ language sql volatile set search_path = public, pg_temp
 as $$
     select job_id from enqueue_job(p_user_id, p_job_type, p_metadata, p_priority, p_scheduled_for, p_dedup_key)
 $$;
+
+-- Many at once, in one statement, in the caller's order; `ordinal` counts from 1. An item whose idempotency key is held, by an
+-- older job or by one before it in the list, finds that job. `job_id` is null for the rare item whose holder let go meanwhile: add
+-- that one singly.
+create function enqueue_jobs(
+    p_user_ids uuid[], p_job_types text[], p_metadata jsonb[], p_priorities int[], p_scheduled_for timestamptz[],
+    p_dedup_keys text[], p_max_attempts int[]
+) returns table (ordinal bigint, job_id uuid, job_name text, due_at timestamptz, deduplicated boolean)
+language sql volatile set search_path = public, pg_temp
+as $$
+    with item as materialized (
+        select new_job_id() as id, make_queue_job_id(i.job_type, i.user_id, i.metadata) as name, i.*
+        from unnest(p_user_ids, p_job_types, p_metadata, p_priorities, p_scheduled_for, p_dedup_keys, p_max_attempts)
+            with ordinality as i (user_id, job_type, metadata, priority, scheduled_for, dedup_key, max_attempts, ordinal)
+    ), added as (
+        insert into queue_jobs (id, queue_job_id, user_id, job_type, metadata, priority, scheduled_for, dedup_key, dedup_lock, max_attempts)
+        select id, name, user_id, job_type::queue_type, metadata, priority, coalesce(scheduled_for, now()), dedup_key, dedup_key, max_attempts
+        from item order by ordinal
+        on conflict (dedup_lock) do nothing
+        returning id, queue_job_id, scheduled_for, dedup_lock
+    )
+    select i.ordinal, coalesce(a.id, twin.id, older.id), coalesce(a.queue_job_id, twin.queue_job_id, older.queue_job_id),
+           coalesce(a.scheduled_for, twin.scheduled_for, older.scheduled_for), a.id is null
+    from item i
+    left join added a on a.id = i.id
+    left join added twin on a.id is null and twin.dedup_lock = i.dedup_key
+    left join queue_jobs older on a.id is null and older.dedup_lock = i.dedup_key
+    order by i.ordinal
+$$;

@@ -44,7 +44,7 @@ begin
         where p.pronamespace = 'public'::regnamespace and not exists (
             select from pg_depend d where d.objid = p.oid and d.deptype = 'e'
         ) and p.proname = any(array[
-            'add_queue_job', 'enqueue_job', 'make_queue_job_id', 'new_job_id', 'due_jobs', 'promote_due_retries',
+            'add_queue_job', 'enqueue_job', 'enqueue_jobs', 'make_queue_job_id', 'new_job_id', 'due_jobs', 'promote_due_retries',
             'dispatch_jobs', 'next_due_at', 'undispatch_jobs', 'claim_job', 'claim_pending_jobs', 'complete_queue_job',
             'complete_queue_jobs',
             'fail_queue_job', 'retry_delay', 'release_queue_job', 'heartbeat_queue_job', 'report_job_progress',

@@ -7,6 +7,7 @@ drop table queue_jobs, job_events, row_events, queue_counts, queue_counts_fold, 
 drop function
     add_queue_job(uuid, text, jsonb, int, timestamptz, text),
     enqueue_job(uuid, text, jsonb, int, timestamptz, text, int),
+    enqueue_jobs(uuid[], text[], jsonb[], int[], timestamptz[], text[], int[]),
     make_queue_job_id(text, uuid, jsonb),
     due_jobs(queue_type[], int, boolean),
     promote_due_retries(queue_type[]),
