@@ -77,14 +77,13 @@ class Settings(BaseSettings):
     allow_open_bind: bool = Field(False, description="Let AUTH_MODE=open bind to an address that is not loopback.")
     service_key: SecretStr | None = Field(None, description="The key with full access, in AUTH_MODE=jwt.")
     jwt_secret: SecretStr | None = Field(None, description="HS256 secret of user tokens.")
-    jwt_jwks_url: str | None = Field(None, description="Where the public keys of user tokens are published.")
     jwt_audience: str = Field("authenticated", description="Audience a user token must name.")
 
     queue_poll_interval: Annotated[int, Field(ge=10, le=600_000)] = Field(
         2000, description="ms between looks for due jobs when no wake-up came."
     )
     queue_batch_size: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        2, description="Jobs the dispatcher hands over in one statement at least."
+        2, description="Short jobs a dispatcher keeps ahead of its free slots, at least; more while they take little time."
     )
     queue_stalled_timeout: Annotated[int, Field(ge=1000)] = Field(
         300_000, description="ms without a heartbeat after which a running job is taken back."

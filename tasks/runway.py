@@ -52,6 +52,7 @@ class Runway:
         self._full = 0  # jobs that may wait, as last reckoned
         self._seconds: dict[str, float] = {}  # a run, on average, by job type
         self.on_room: Callable[[], None] = lambda: None
+        self.least_extra = 0  # QUEUE_BATCH_SIZE
 
     def sent(self, messages: Iterable[Message]) -> None:
         """These messages are about to go out."""
@@ -100,7 +101,8 @@ class Runway:
         """The types whose jobs are short, and how many of them to send ahead of the worker's `slots`: many at once, or none."""
         with self._lock:
             short = {name: seconds for name, seconds in self._seconds.items() if seconds < SHORT}
-            self._full = min(MOST_EXTRA, int(slots * WORTH / max(*short.values(), 0.0001))) if short else 0
+            worth = min(MOST_EXTRA, int(slots * WORTH / max(*short.values(), 0.0001))) if short else 0
+            self._full = max(worth, self.least_extra) if short else 0
             missing = self._full - self._jobs_sent
             return list(short), missing if missing >= self._full // 2 else 0
 

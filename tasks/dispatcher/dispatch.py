@@ -47,6 +47,7 @@ class DispatchLoop(threading.Thread):
         self._doubted = False  # the broker was away at the last look: it is asked before anything is claimed for it
         self.last_poll: float | None = None
         RUNWAY.on_room = self.wake
+        RUNWAY.least_extra = settings.queue_batch_size
 
     def wake(self) -> None:
         """There may be something to send."""
