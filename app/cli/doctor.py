@@ -105,6 +105,13 @@ def _database(settings: Settings) -> Iterator[Check]:
                 f"{skew:+.1f} s from the database's",
                 "let both machines follow one time server",
             )
+            if (
+                conn.execute(
+                    text("select setting from pg_settings where name = 'idle_in_transaction_session_timeout'")
+                ).scalar_one()
+                == "0"
+            ):
+                yield Check("sessions", True, "a client that vanishes keeps its locks for hours; see docs/faults.md")
             known = conn.execute(text("select to_regclass('alembic_version')")).scalar_one()
             found = conn.execute(text("select version_num from alembic_version")).scalar() if known else None
             yield Check(

@@ -6,7 +6,7 @@ orders      what each job of the stream is told to do, and how it must end
 drill       the processors that do it, loaded into real workers
 ledger      what happened outside the system: a file that every run appends to
 stream      clients that add jobs over SQL and HTTP and remember what they were answered
-faults      what can go wrong, one small class each
+fault       what can go wrong, one small class each: `faults` of processes, `server_faults` of servers and wires
 verdict     what is found in the end, held against what was promised
 campaign    the run itself, and its table
 """

@@ -33,7 +33,9 @@ def main() -> None:
     faults = in_sequence(arguments.faults, chance)
     if arguments.only:
         named = {fault.__name__: fault for fault in FAULTS}
-        faults = [named[name] for name in arguments.only.split(",")] * (arguments.faults if arguments.faults < 50 else 1)
+        faults = [named[name] for name in arguments.only.split(",")] * (
+            arguments.faults if arguments.faults < 50 else 1
+        )
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as temporary:
         outcome = run(
             arguments.folder or Path(temporary), jobs=arguments.jobs, faults=faults, seed=arguments.seed,

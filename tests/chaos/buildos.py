@@ -60,11 +60,14 @@ class Buildos:
         while time.monotonic() - began < patience:
             try:
                 with self.fleet.connect() as conn:
-                    job_id = job_id or conn.execute(
-                        "select add_queue_job(null, 'other', jsonb_build_object('order', "
-                        "jsonb_build_object('key', %s::text, 'kind', 'plain', 'seconds', 0)), 1, p_dedup_key => %s)",
-                        [name, name],
-                    ).fetchone()[0]
+                    job_id = (
+                        job_id
+                        or conn.execute(
+                            "select add_queue_job(null, 'other', jsonb_build_object('order', "
+                            "jsonb_build_object('key', %s::text, 'kind', 'plain', 'seconds', 0)), 1, p_dedup_key => %s)",
+                            [name, name],
+                        ).fetchone()[0]
+                    )
                     while time.monotonic() - began < patience:
                         if conn.execute("select completed_at from queue_jobs where id = %s", [job_id]).fetchone()[0]:
                             return time.monotonic() - began

@@ -1,4 +1,4 @@
-"""What every fault is: broken, held, mended."""
+"""What every fault has: a way to break something, a while, a way to mend it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong: each breaks something for real, and mends it again."""
+"""Faults of our own processes; and the list of all there are."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from tests.chaos.fault import Fault
 from tests.chaos.server_faults import (
+    ApiCommitLost,
     BackendsTerminated,
     ConnectionsUsedUp,
     DiskFull,
@@ -24,6 +25,8 @@ from tests.chaos.server_faults import (
     RedisKilled,
     RedisRestarted,
     TableLocked,
+    WorkerCommitLost,
+    WorkerPartitioned,
 )
 
 
@@ -92,28 +95,6 @@ class WorkerFrozen(Fault):
             self.frozen.process.signal_all(number)
 
 
-class WorkerPartitioned(Fault):
-    """network: a worker loses the database for longer than its lease, then comes back."""
-
-    @property
-    def hold(self) -> float:
-        return self.fleet.pace.lease / 1000 + 1.5
-
-    def inject(self) -> None:
-        self.member = self.any("worker")
-        self.member.postgres.pause()
-
-    def heal(self) -> None:
-        self.member.postgres.resume()
-
-
-class WorkerCommitLost(Fault):
-    """network: a worker's COMMIT done, its answer lost."""
-
-    def inject(self) -> None:
-        self.any("worker").postgres.lose_answer_of_commit()
-
-
 class ApiKilledAtCommit(Fault):
     """api: killed between commit and answer."""
 
@@ -122,13 +103,6 @@ class ApiKilledAtCommit(Fault):
     def inject(self) -> None:
         api = self.any("api")
         api.postgres.lose_answer_of_commit(api.kill)
-
-
-class ApiCommitLost(Fault):
-    """api: COMMIT done, its answer lost."""
-
-    def inject(self) -> None:
-        self.any("api").postgres.lose_answer_of_commit()
 
 
 class ApiKilled(Fault):
@@ -172,7 +146,8 @@ class ClockStepped(Fault):
         with self.fleet.connect() as conn:
             # To a row, a clock that steps forward is the same as its own times moving back.
             conn.execute(
-                "update queue_jobs set heartbeat_at = heartbeat_at - make_interval(secs => %s) where status = 'processing'", [seconds]
+                "update queue_jobs set heartbeat_at = heartbeat_at - make_interval(secs => %s) where status = 'processing'",
+                [seconds],
             )
             conn.execute(
                 "update queue_jobs set scheduled_for = scheduled_for - make_interval(secs => %s), "
@@ -215,7 +190,9 @@ class StaleDispatchers(Fault):
     def inject(self) -> None:
         with self.fleet.connect() as conn:
             for _ in range(5):
-                conn.execute("select undispatch_jobs(array(select id from queue_jobs where status = 'pending' and dispatched_at is not null))")
+                conn.execute(
+                    "select undispatch_jobs(array(select id from queue_jobs where status = 'pending' and dispatched_at is not null))"
+                )
                 time.sleep(0.1)
 
 
@@ -225,7 +202,10 @@ class EverythingAtOnce(Fault):
     hold = 1.0
 
     def inject(self) -> None:
-        self.both = [RedisKilled(self.fleet, self.chance, self.long), PostgresCrashed(self.fleet, self.chance, self.long)]
+        self.both = [
+            RedisKilled(self.fleet, self.chance, self.long),
+            PostgresCrashed(self.fleet, self.chance, self.long),
+        ]
         self.any("worker").kill()
         threads = [threading.Thread(target=fault.inject) for fault in self.both]
         for thread in threads:
@@ -239,9 +219,37 @@ class EverythingAtOnce(Fault):
 
 
 FAULTS: tuple[type[Fault], ...] = (
-    WorkerKilled, WorkerGroupKilled, ChildKilled, WorkerTerminated, WorkerQuit, WorkersKilledAgain, WorkerFrozen,
-    RedisRestarted, RedisKilled, RedisFlushed, RedisFrozen, RedisHalfOpen, RedisCut, MessagesDoubled,
-    PostgresRestarted, PostgresCrashed, BackendsTerminated, ConnectionsUsedUp, DiskFull, TableLocked,
-    WorkerPartitioned, PostgresHalfOpen, WorkerCommitLost, ApiKilledAtCommit, ApiCommitLost, ApiKilled,
-    BeatKilled, BeatsDown, ClockStepped, DispatcherKilledMarked, DispatcherKilledPublished, StaleDispatchers, EverythingAtOnce,
-)  # fmt: skip
+    WorkerKilled,
+    WorkerGroupKilled,
+    ChildKilled,
+    WorkerTerminated,
+    WorkerQuit,
+    WorkersKilledAgain,
+    WorkerFrozen,
+    RedisRestarted,
+    RedisKilled,
+    RedisFlushed,
+    RedisFrozen,
+    RedisHalfOpen,
+    RedisCut,
+    MessagesDoubled,
+    PostgresRestarted,
+    PostgresCrashed,
+    BackendsTerminated,
+    ConnectionsUsedUp,
+    DiskFull,
+    TableLocked,
+    WorkerPartitioned,
+    PostgresHalfOpen,
+    WorkerCommitLost,
+    ApiKilledAtCommit,
+    ApiCommitLost,
+    ApiKilled,
+    BeatKilled,
+    BeatsDown,
+    ClockStepped,
+    DispatcherKilledMarked,
+    DispatcherKilledPublished,
+    StaleDispatchers,
+    EverythingAtOnce,
+)

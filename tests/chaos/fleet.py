@@ -74,7 +74,10 @@ class Member:
         if self.process is None:
             return []
         try:
-            return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+            return [
+                int(pid)
+                for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            ]
         except OSError:
             return []
 
@@ -179,7 +182,9 @@ def servers(folder: Path, pace: Pace) -> Iterator[Fleet]:
     """Postgres, migrated, and Redis, with nobody on them yet."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     (folder / "traps").mkdir(parents=True)
-    fleet = Fleet(folder, pace, PostgresServer(folder / "postgres", options=POSTGRES), RedisServer(), api_port=free_port())
+    fleet = Fleet(
+        folder, pace, PostgresServer(folder / "postgres", options=POSTGRES), RedisServer(), api_port=free_port()
+    )
     try:
         fleet.start_postgres()
         fleet.start_redis()

@@ -154,7 +154,9 @@ class PlainCelery:
                 continue
             if not ends:
                 verdict.blame("jobs lost", f"{key} ({entry.order.kind}, begun {found.runs[key]} times)")
-            elif len(how) > 1 or (how["completed"] == 0) != (entry.order.kind in ("refuse", "hopeless", "poison_child", "poison_main")):
+            elif len(how) > 1 or (how["completed"] == 0) != (
+                entry.order.kind in ("refuse", "hopeless", "poison_child", "poison_main")
+            ):
                 verdict.blame("jobs in a wrong or half state", f"{key} ({entry.order.kind}): {dict(how)}")
             if how["completed"] > 1:
                 verdict.blame("completions written twice", f"{key}: {how['completed']}")

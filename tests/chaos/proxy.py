@@ -110,7 +110,9 @@ class Proxy:
             asyncio.create_task(self._pump(wire, from_server, writer, to_client=True)),
         ]
 
-    async def _pump(self, wire: _Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to_client: bool) -> None:
+    async def _pump(
+        self, wire: _Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to_client: bool
+    ) -> None:
         try:
             while data := await reader.read(65536):
                 await self._flows.wait()

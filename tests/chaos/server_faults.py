@@ -1,4 +1,4 @@
-"""What can go wrong with Redis and Postgres."""
+"""Faults of Redis, of Postgres, and of the wires to them."""
 
 from __future__ import annotations
 
@@ -120,7 +120,9 @@ class BackendsTerminated(Fault):
 
     def inject(self) -> None:
         with self.fleet.connect() as conn:
-            conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'")
+            conn.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'"
+            )
 
 
 class ConnectionsUsedUp(Fault):
@@ -130,7 +132,9 @@ class ConnectionsUsedUp(Fault):
 
     def inject(self) -> None:
         self.held: list[psycopg.Connection] = [self.fleet.connect()]
-        self.held[0].execute("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'")
+        self.held[0].execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'"
+        )
         with suppress(psycopg.OperationalError):
             while True:
                 self.held.append(self.fleet.connect())
@@ -151,7 +155,9 @@ class DiskFull(Fault):
                 "create or replace function drill_disk_full() returns trigger language plpgsql as "
                 "$$ begin raise exception 'could not extend file: No space left on device' using errcode = 'disk_full'; end $$"
             )
-            conn.execute("create trigger a_disk_full before insert or update on queue_jobs for each row execute function drill_disk_full()")
+            conn.execute(
+                "create trigger a_disk_full before insert or update on queue_jobs for each row execute function drill_disk_full()"
+            )
 
     def heal(self) -> None:
         with self.fleet.connect() as conn:
@@ -173,8 +179,37 @@ class TableLocked(Fault):
         self.session.close()
 
 
+class WorkerPartitioned(Fault):
+    """network: a worker loses the database for longer than its lease, then comes back."""
+
+    @property
+    def hold(self) -> float:
+        return self.fleet.pace.lease / 1000 + 1.5
+
+    def inject(self) -> None:
+        self.member = self.any("worker")
+        self.member.postgres.pause()
+
+    def heal(self) -> None:
+        self.member.postgres.resume()
+
+
 class PostgresHalfOpen(Fault):
     """network: a worker's database connections half-open."""
 
     def inject(self) -> None:
         self.any("worker").postgres.deafen(KEEPALIVE)
+
+
+class WorkerCommitLost(Fault):
+    """network: a worker's COMMIT done, its answer lost."""
+
+    def inject(self) -> None:
+        self.any("worker").postgres.lose_answer_of_commit()
+
+
+class ApiCommitLost(Fault):
+    """api: COMMIT done, its answer lost."""
+
+    def inject(self) -> None:
+        self.any("api").postgres.lose_answer_of_commit()

@@ -100,7 +100,12 @@ def _wrong(verdict: Verdict, entry: Entry, row: dict) -> str:
         return f"it is {status}, cancelled was {entry.cancelled}"
     if status == "cancelled":
         return ""
-    if status == "completed" and row["job_type"] == "other" and order.kind != "result_huge" and row["result_key"] != order.key:
+    if (
+        status == "completed"
+        and row["job_type"] == "other"
+        and order.kind != "result_huge"
+        and row["result_key"] != order.key
+    ):
         return "its result is another one's"
     if status == order.end and (status == "completed" or REASONS[order.kind] in why):
         return ""
