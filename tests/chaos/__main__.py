@@ -25,12 +25,14 @@ def main() -> None:
     parser.add_argument("--long", type=float, default=60.0, help="seconds that the longest faults last")
     parser.add_argument("--patience", type=float, default=240.0, help="seconds to wait for service to come back")
     parser.add_argument("--only", help="names of fault classes, separated by commas")
+    parser.add_argument("--without", default="", help="names of fault classes to leave out, separated by commas")
     parser.add_argument("--engine", choices=sorted(ENGINES), default="buildos", help="what is put under fire")
     parser.add_argument("--folder", type=Path, help="where to keep logs and data; a temporary folder otherwise")
     arguments = parser.parse_args()
     say(f"seed {arguments.seed}")
     chance = random.Random(arguments.seed)
-    faults = in_sequence(arguments.faults, chance)
+    left_out = set(arguments.without.split(","))
+    faults = in_sequence(arguments.faults, chance, [fault for fault in FAULTS if fault.__name__ not in left_out])
     if arguments.only:
         named = {fault.__name__: fault for fault in FAULTS}
         faults = [named[name] for name in arguments.only.split(",")] * (

@@ -35,11 +35,11 @@ class Outcome:
         return self.quiet and self.verdict.clean and all(None not in times for times in self.recoveries.values())
 
 
-def in_sequence(faults: int, chance: random.Random) -> list[type[Fault]]:
-    """So many faults: each kind once before any comes again, in an order that the seed decides."""
+def in_sequence(faults: int, chance: random.Random, kinds: Sequence[type[Fault]] = FAULTS) -> list[type[Fault]]:
+    """So many faults of these kinds: each kind once before any comes again, in an order that the seed decides."""
     order: list[type[Fault]] = []
     while len(order) < faults:
-        order += chance.sample(FAULTS, len(FAULTS))
+        order += chance.sample(kinds, len(kinds))
     return order[:faults]
 
 
