@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 LARGEST = 32_768  # bytes; a larger outcome is written by the run itself
 MOST = 500  # outcomes in one statement
-BUSY = 8  # outcomes in one statement that show that many are coming
-GATHER = 0.005  # seconds to let them come together then
+BUSY = 400  # outcomes a second from which on they are gathered: a lone job, or a few, wait for nobody
+GATHER = 0.01  # seconds they are gathered then
 SEND_TIMEOUT = 5.0  # seconds until a run that cannot hand over writes by itself
 
 _outbox: socket.socket | None = None
@@ -80,6 +80,8 @@ class Writer(threading.Thread):
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # one statement is one transaction
         self._inbox = _inbox
         self._finishing = threading.Event()
+        self._rate = 0.0
+        self._looked = time.monotonic()
         self.idle = threading.Event()
         global _writer
         _writer = self
@@ -105,8 +107,15 @@ class Writer(threading.Thread):
                     log.exception("%d outcomes could not be written: their jobs are taken back when their lease is over", len(ended))
             elif self._finishing.is_set():
                 return
-            if len(ended) > BUSY and not self._finishing.is_set():
+            if self._per_second(len(ended)) > BUSY and not self._finishing.is_set():
                 time.sleep(GATHER)
+
+    def _per_second(self, ended: int) -> float:
+        """Outcomes a second, over about the last tenth of one."""
+        now = time.monotonic()
+        passed, self._looked = now - self._looked, now
+        self._rate += (ended / max(passed, 0.001) - self._rate) * min(1.0, passed / 0.1)
+        return self._rate
 
     def _receive(self, wait: float) -> list[Outcome]:
         ended: list[Outcome] = []
