@@ -16,7 +16,7 @@ import psycopg
 from app.queue.catalog import JOB_TYPES
 from app.settings import get_settings, plain_url
 
-_METADATA = {"send_notification": '{"title": "bench", "body": "bench"}'}
+_METADATA = {"send_notification": '{"channel": "in-app", "eventType": "bench", "payload": {}}'}
 
 
 def job_type() -> str:

@@ -45,7 +45,8 @@ class Report:
 
     def show(self, console: Console) -> None:
         """Print the table, the machine and the notes."""
-        table = Table(title=self.title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        console.print(self.title, style="bold", highlight=False)
+        table = Table(box=None, pad_edge=False, header_style="bold")
         for number, name in enumerate(self.header):
             table.add_column(name, justify="left" if number == 0 else "right", no_wrap=number == 0)
         for row in self.rows:

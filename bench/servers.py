@@ -15,7 +15,7 @@ import redis
 from app.embedded.postgres import PostgresServer
 from app.embedded.redis import RedisServer
 from bench import programs
-from bench.tally import VARIABLE, Tally
+from bench.tally import STAMPS, VARIABLE, Tally
 
 # Postgres as it comes (fsync and synchronous_commit on), except for the counter of statements and the connections of many processes.
 OPTIONS = {
@@ -61,12 +61,9 @@ class Place:
 
     def env(self, **values: str) -> dict[str, str]:
         """The environment of the programs that run here."""
-        return programs.environment(
-            DATABASE_URL=self.database_url,
-            REDIS_URL=self.redis_url,
-            **{VARIABLE: str(self.servers.tally.path)},
-            **values,
-        )
+        tally = self.servers.tally
+        ours = {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url}
+        return programs.environment(**ours, **{VARIABLE: str(tally.path), STAMPS: str(tally.stamps)}, **values)
 
     def close(self) -> None:
         """Close what was opened."""

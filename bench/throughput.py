@@ -67,7 +67,7 @@ def measure(both: Servers, contender: Contender, jobs: int) -> dict[str, Any]:
 def _drain(place: Place, contender: Contender, programs: Sequence, jobs: int) -> dict[str, Any]:
     tally = place.servers.tally
     patience = 60 + jobs / 20
-    wait_for(f"{contender.name} begins", lambda: tally.count() >= max(1, jobs * WARM), programs, patience)
+    wait_for(f"{contender.name} begins", lambda: tally.count() >= max(1, jobs * WARM), programs, 120)
     begun, done_before, before = time.perf_counter(), tally.count(), meters.read(place, programs)
     wait_for(f"{contender.name} runs all jobs", lambda: tally.count() >= jobs, programs, patience)
     wait_for(f"{contender.name} settles all jobs", lambda: contender.left(place) == 0, programs, patience)

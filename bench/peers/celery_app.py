@@ -8,7 +8,7 @@ import time
 
 from celery import Celery
 
-from bench.tally import tick
+from bench.tally import stamp, tick
 
 _results = os.environ.get("BENCH_RESULTS", "")
 _backends = {
@@ -21,8 +21,10 @@ app.conf.update(task_ignore_result=not _results, broker_connection_retry_on_star
 
 
 @app.task(name="bench.noop")
-def noop() -> None:
+def noop(key: str | None = None) -> None:
     tick()
+    if key:
+        stamp(key)
 
 
 def main(what: str) -> None:

@@ -11,7 +11,7 @@ import time
 import asyncpg
 from pgqueuer import AsyncpgDriver, Job, PgQueuer, Queries
 
-from bench.tally import tick
+from bench.tally import stamp, tick
 
 
 async def _connect() -> asyncpg.Connection:
@@ -25,6 +25,8 @@ async def work(batch: int) -> None:
     @queue.entrypoint("noop")
     async def noop(job: Job) -> None:
         tick()
+        if job.payload:
+            stamp(job.payload.decode())
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, queue.shutdown.set)
     await queue.run(batch_size=batch)

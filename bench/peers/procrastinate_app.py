@@ -8,15 +8,17 @@ import time
 
 from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
 
-from bench.tally import tick
+from bench.tally import stamp, tick
 
 _url = os.environ.get("DATABASE_URL", "")
 app = App(connector=PsycopgConnector(conninfo=_url))
 
 
 @app.task(name="bench.noop")
-async def noop() -> None:
+async def noop(key: str | None = None) -> None:
     tick()
+    if key:
+        stamp(key)
 
 
 def main(what: str) -> None:
