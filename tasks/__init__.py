@@ -8,6 +8,22 @@
 what Celery does, `dispatcher/` the threads of a worker's main process, and one thin module a feature names its processors.
 """
 
+from typing import Any
+
+from celery import signals
+
 from tasks.engine import celery
 
 __all__ = ["celery"]
+
+
+@signals.import_modules.connect
+def _install(**_: Any) -> None:
+    """When a worker or a beat starts: what a mere client of the app does without."""
+    from beat_schedule import BEAT_SCHEDULE
+    from tasks import mirror
+    from tasks.dispatcher import Dispatcher
+
+    celery.conf.beat_schedule = BEAT_SCHEDULE
+    celery.steps["worker"].add(Dispatcher)
+    mirror.connect()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Task
@@ -19,6 +18,7 @@ from app.queue.claims import Claim
 from app.queue.errors import InvalidMetadata, LeaseLost, PermanentError, TransientError, describe
 from app.queue.running import RunningJob
 from tasks import lease, mirror
+from tasks.arguments import add_request
 from tasks.engine import celery
 from tasks.services import services
 
@@ -29,6 +29,7 @@ class JobTask(Task):
     """A job of the catalog. Its message names a row; what is to be done stands in the row."""
 
     abstract = True
+    is_job = True
     typing = False
     ignore_result = True
     Request = "tasks.request:JobRequest"
@@ -63,7 +64,7 @@ class JobTask(Task):
         if not held:
             raise Ignore
         if len(held) > 1:
-            return lease.run(self, held)
+            return lease.run(self.work, held)
         try:
             return self.work(held[0])
         except LeaseLost as lost:
@@ -75,16 +76,6 @@ class JobTask(Task):
             return _checked(self.name, self.run(RunningJob(services().engine, held)))
         except SoftTimeLimitExceeded:
             raise TransientError(f"took longer than {self.soft_time_limit} s") from None
-
-
-def add_request(user_id: Any = None, metadata: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
-    """The arguments of `delay` as those of `add_job`. Raises InvalidMetadata when the user's id is not a uuid."""
-    metadata = {**(metadata or {}), **fields}
-    named = user_id if user_id is not None else metadata.get("userId")
-    try:
-        return {"user_id": UUID(str(named)) if named is not None else None, "metadata": metadata}
-    except ValueError:
-        raise InvalidMetadata("user_id", "is not a uuid") from None
 
 
 def _checked(job_type: str, result: Any) -> Any:

@@ -6,7 +6,7 @@ import socket
 import sys
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery
 from kombu import Queue
 
 from app.queue.catalog import JOB_TYPES, QUEUES
@@ -95,14 +95,3 @@ def _settings() -> Settings:
 
 celery = JobCelery("buildos")
 celery.conf.update(configuration(_settings()))
-
-
-@signals.import_modules.connect
-def _install(**_: Any) -> None:
-    from beat_schedule import BEAT_SCHEDULE
-    from tasks import mirror
-    from tasks.dispatcher import Dispatcher
-
-    celery.conf.beat_schedule = BEAT_SCHEDULE
-    celery.steps["worker"].add(Dispatcher)
-    mirror.connect()

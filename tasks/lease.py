@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from app.queue.catalog import JOB_TYPES
 from app.queue.claims import Claim
@@ -13,9 +13,6 @@ from app.queue.dispatching import Dispatched
 from app.queue.errors import LeaseLost
 from tasks import mirror
 from tasks.runway import Message
-
-if TYPE_CHECKING:
-    from tasks.base import JobTask
 
 MOST = 100  # jobs in a lease
 LONGEST = 1.0  # seconds after which what has not begun is handed back
@@ -38,15 +35,15 @@ def messages_for(jobs: Sequence[Dispatched], slots: int) -> list[Message]:
     return messages
 
 
-def run(task: JobTask, held: Sequence[Claim]) -> None:
-    """Run the jobs of a lease. A failure is its own job's; an outcome is handed over before the next job begins."""
+def run(work: Callable[[Claim], Any], held: Sequence[Claim]) -> None:
+    """Run the jobs of a lease by `work`. A failure is its own job's; an outcome is handed over before the next job begins."""
     until = time.monotonic() + LONGEST
     for number, job in enumerate(held):
         if time.monotonic() > until:
             mirror.hand_back(held[number:], "its lease took too long")
             return
         try:
-            mirror.succeed(job, task.work(job))
+            mirror.succeed(job, work(job))
         except LeaseLost:
             continue
         except Exception as error:  # noqa: BLE001 - whatever a processor raises is the outcome of its job

@@ -35,6 +35,7 @@ from app.queue.errors import TransientError, describe, is_retryable
 from app.queue.steering import cancel_job
 from app.settings import get_settings
 from tasks import outcomes
+from tasks.arguments import add_request
 from tasks.runway import RUNWAY
 from tasks.services import services
 
@@ -61,9 +62,7 @@ def connect() -> None:
 
 
 def _is_job(task: Any) -> bool:
-    from tasks.base import JobTask
-
-    return isinstance(task, JobTask)
+    return getattr(task, "is_job", False)
 
 
 def _claim(sender: Any, task_id: str, kwargs: dict[str, Any], args: Any = (), **_: Any) -> None:
@@ -81,8 +80,6 @@ def _claim(sender: Any, task_id: str, kwargs: dict[str, Any], args: Any = (), **
 
 def _adopt(conn: Connection, task: Any, task_id: str, args: Any, kwargs: dict[str, Any]) -> str:
     """A message that another Celery client sent without a row: it gets one, once however often it is delivered."""
-    from tasks.base import add_request
-
     return str(add_job(conn, task.name, **add_request(*args, **kwargs), dedup_key=f"celery-{task_id}").id)
 
 

@@ -14,6 +14,7 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -73,11 +74,12 @@ def settle(patience: float = 5.0) -> None:
 
 
 class Writer(threading.Thread):
-    """Commits outcomes, as many at a time as have come."""
+    """Commits outcomes by `write`, as many at a time as have come."""
 
-    def __init__(self, engine: Engine):
+    def __init__(self, engine: Engine, write: Callable[[Sequence[Outcome], Engine], None]):
         super().__init__(name="outcomes", daemon=True)
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # one statement is one transaction
+        self._write = write
         self._inbox = _inbox
         self._finishing = threading.Event()
         self._rate = 0.0
@@ -92,8 +94,6 @@ class Writer(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        from tasks import mirror
-
         while True:
             ended = self._receive(0.0)
             if not ended:
@@ -102,7 +102,7 @@ class Writer(threading.Thread):
             if ended:
                 self.idle.clear()
                 try:
-                    mirror.complete(ended, self._engine)
+                    self._write(ended, self._engine)
                 except Exception:
                     log.exception("%d outcomes could not be written: their jobs are taken back when their lease is over", len(ended))
             elif self._finishing.is_set():

@@ -59,7 +59,7 @@ class Dispatcher(bootsteps.StartStopStep):
             self._engine, settings, self._name, self._families, lambda: slots(worker), lambda: self._dispatch.last_poll,
             end_by_kill(worker.pool),
         )  # fmt: skip
-        self._writer = outcomes.Writer(self._engine)
+        self._writer = outcomes.Writer(self._engine, mirror.complete)
         self._listen = ListenLoop(settings.listen_url, self._dispatch.wake, self._heartbeat.look)
         signals.worker_shutting_down.connect(self._stop_sending, weak=False)
         signals.worker_shutdown.connect(self._leave, weak=False)
