@@ -112,7 +112,7 @@ def heartbeat(conn: Connection, held: dict[str, UUID]) -> set[str]:
     alive = conn.execute(
         text(
             "update queue_jobs set heartbeat_at = clock_timestamp() "
-            "where id = any(:ids) and task_id = any(:task_ids) and status = 'processing' returning task_id"
+            "where id = any(:ids) and task_id = any(:task_ids) and status::text = 'processing' returning task_id"
         ),
         {"ids": list(held.values()), "task_ids": list(held)},
     ).scalars()

@@ -78,7 +78,7 @@ language sql volatile set search_path = public, pg_temp
 as $$
     update queue_jobs q set status = 'completed', result = o.result, error_message = null
     from unnest(p_job_ids, p_fencing_tokens, p_results) as o (id, token, result)
-    where q.id = o.id and q.status = 'processing' and q.fencing_token = o.token
+    where q.id = o.id and q.status::text = 'processing' and q.fencing_token = o.token
     returning q.id
 $$;
 

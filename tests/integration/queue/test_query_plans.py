@@ -127,3 +127,19 @@ def test_a_hot_statement_uses_its_index(full: Full, name: str) -> None:
     assert touched["scans of queue_jobs"] == touched["scans of job_events"] == 0, told
     assert touched[index] > 0, told
     assert touched["rows of queue_jobs"] + touched["rows of job_events"] <= most, told
+
+
+def test_many_running_jobs_that_statistics_do_not_know_of_cost_no_more(database: Database) -> None:
+    """Analysed while all jobs waited, as after a flood: completing and heartbeats must not go through the index of all that runs,
+    which by then is full of what has ended."""
+    with sql_client(database) as client:
+        client.run("alter table queue_jobs set (autovacuum_enabled = off)")
+        client.run("select count(add_queue_job(null, 'other', '{}')) from generate_series(1, 5000)")
+        client.run("vacuum analyze queue_jobs")
+    with database.engine.begin() as conn:
+        held = [job.claim for job in dispatching.dispatch(conn, ["other"], 500, "w") if job.claim]
+    full = Full(database, held[0].id, held[0], held[0].id)
+    ended = [claims.Outcome(one.id, one.token, None) for one in held[:100]]
+    beats = {one.task_id or "": one.id for one in held}
+    for work in (lambda conn: claims.complete_many(conn, ended), lambda conn: claims.heartbeat(conn, beats)):
+        assert full.touched(work)["idx_queue_jobs_processing"] == 0
