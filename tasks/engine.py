@@ -50,7 +50,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "broker_transport": "tasks.transport:Transport" if settings.queue_transport == "batched" else None,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a worker waits for Redis as long as it takes
-        "broker_pool_limit": 4,
+        # Made when first used. Flower asks from many threads, each of which takes a second one: a small pool locks it up for ever.
+        "broker_pool_limit": 64,
         "broker_transport_options": {
             "socket_timeout": 5,  # seconds; kombu's default waits for ever
             "socket_connect_timeout": 5,
