@@ -26,6 +26,8 @@ class JobCelery(Celery):
 
     def send_task(self, name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         if name in JOB_TYPES:
+            if name not in self.tasks:  # a program that only sends has imported nothing yet
+                self.loader.import_default_modules()
             return self.tasks[name].apply_async(args, kwargs, **options)
         return super().send_task(name, args, kwargs, **options)
 

@@ -148,6 +148,15 @@ def test_urgent_jobs_overtake_thousands(database: Database, workers: Workers) ->
     assert between <= 4
 
 
+def test_a_program_that_only_sends_needs_no_imports_of_tasks(
+    database: Database, workers: Workers, process_env: dict[str, str]
+) -> None:
+    script = "from tasks import celery; print(celery.send_task('other', kwargs={'metadata': {'n': 1}}).id)"
+    sender = workers.run("-c", script)
+    assert sender.wait() == 0, sender.log.read_text()
+    assert job(database, UUID(sender.log.read_text().split()[-1])).metadata == {"n": 1}
+
+
 def test_delay_alone_adds_the_row(database: Database, workers: Workers, process_env: dict[str, str]) -> None:
     workers.start()
     code = (

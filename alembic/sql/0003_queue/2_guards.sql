@@ -18,6 +18,8 @@ begin
     if new.user_id is null and new.job_type not in ('update_recurring_tasks', 'cleanup_old_data', 'other') then
         raise exception 'a % job needs a user', new.job_type using errcode = 'not_null_violation';
     end if;
+    -- A plain insert needs no name of its own.
+    new.queue_job_id := coalesce(new.queue_job_id, make_queue_job_id(new.job_type::text, new.user_id, new.metadata));
     return new;
 end
 $$;

@@ -28,6 +28,14 @@ def test_a_new_job_has_the_documented_defaults(sql: Client) -> None:
     assert job["created_at"] is not None and job["updated_at"] is not None
 
 
+def test_a_plain_insert_is_a_job_too(sql: Client) -> None:
+    job = sql.job(sql.value("insert into queue_jobs (job_type) values ('other') returning id"))
+    assert (job["status"], job["priority"], job["metadata"]) == ("pending", 10, {})
+    assert job["queue_job_id"].startswith("other-system-")
+    named = "insert into queue_jobs (job_type, queue_job_id) values ('other', 'mine') returning queue_job_id"
+    assert sql.value(named) == "mine"
+
+
 def test_every_parameter_is_stored(sql: Client) -> None:
     user, later = sql.user(), datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
     job = sql.job(sql.add("send_sms", {"message": "hi"}, user=user, priority=3, scheduled_for=later, dedup_key="k"))
