@@ -13,7 +13,14 @@ from app.embedded.processes import StartError
 
 JobId = Annotated[str, typer.Argument(help="The jobId or the uuid.", metavar="JOB")]
 
-jobs = typer.Typer(name="jobs", help="Look at jobs, cancel and retry them.", no_args_is_help=True)
+jobs = typer.Typer(name="jobs", help="Look at jobs, cancel and retry them; by itself, count them.", invoke_without_command=True)
+
+
+@jobs.callback()
+def counts(context: typer.Context) -> None:
+    """Look at jobs, cancel and retry them; by itself, count them."""
+    if context.invoked_subcommand is None:
+        list_jobs(user=None, type=None, status=None, limit=20)
 
 
 @jobs.command("list")

@@ -92,6 +92,7 @@ def env() -> None:
         "DATABASE_URL": state.addresses.get("database"),
         "REDIS_URL": state.addresses.get("redis"),
         "BUILDOS_SAMPLE_EMAIL": state.addresses.get("sample"),
+        "BUILDOS_SAMPLE_ID": state.addresses.get("sample_id"),
         "BUILDOS_PID": str(state.supervisor.pid) if state.supervisor else None,
     }
     for name in ("api", "worker", "beat", "postgres", "redis"):

@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from app.embedded.home import State
+from app.embedded.home import Home, State
 
 STARTED_IN = os.getcwd()  # `up` goes elsewhere
 NAMES = ("postgres", "redis", "api", "worker", "beat")
@@ -31,6 +31,8 @@ def summary(state: State) -> str:
     ]
     lines += [f"  User       {at['sample']}"] if "sample" in at else []
     us = command_name()
+    if "BUILDOS_HOME" in os.environ and at["home"] != str(Home().folder):
+        us = f"BUILDOS_HOME={shlex.quote(at['home'])} {us}"  # another terminal does not know it
     commands = {f"{us} brief --user {at['sample']}": "a brief, now"} if "sample" in at else {}
     commands |= {
         f"{us} status": "what is running",
@@ -56,7 +58,7 @@ def table(state: State, now: float) -> str:
     for name in sorted(state.parts, key=lambda name: NAMES.index(name) if name in NAMES else len(NAMES)):
         part = state.parts[name]
         pid = str(part.process.pid) if part.process else "-"
-        rows.append((name, part.state, pid, part.address or "-", duration(now - part.since), str(part.restarts)))
+        rows.append((name, part.state, pid, part.address or "-", duration(now - part.since) if part.since else "-", str(part.restarts)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -78,7 +78,7 @@ class Output:
             stream.rest = b""
 
     def _show(self, part: str, line: bytes) -> None:
-        if not self._echo or part in QUIET:
+        if not self._echo or part in QUIET or not line.strip():
             return
         label = f"{part:<8} │ "
         if self._colour:

@@ -67,8 +67,8 @@ EVENTS = (
 )
 
 
-def ensure(engine: Engine, now: datetime | None = None) -> str:
-    """Put the sample user in unless it is there, and return its email. What is there stays as it is.
+def ensure(engine: Engine, now: datetime | None = None) -> UUID:
+    """Put the sample user in unless it is there, and return its id. What is there stays as it is.
 
     `now` (aware) is the moment the data is relative to. Raises sqlalchemy.exc.SQLAlchemyError.
     """
@@ -82,7 +82,8 @@ def ensure(engine: Engine, now: datetime | None = None) -> str:
         ).scalar()
         if user_id is not None:
             _fill(conn, user_id, now or datetime.now(UTC))
-    return EMAIL
+            return user_id
+        return conn.execute(text("select id from users where lower(email) = :email"), {"email": EMAIL}).scalar_one()
 
 
 def _fill(conn: Connection, user_id: UUID, now: datetime) -> None:

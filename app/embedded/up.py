@@ -90,7 +90,7 @@ def _climb(supervisor: Supervisor, settings: Settings, wish: Wish) -> None:
     engine = make_engine(settings, application_name="buildos up", pool_size=1)
     if embedded if wish.sample is None else wish.sample:
         try:
-            state.addresses["sample"] = sample.ensure(engine)
+            state.addresses |= {"sample_id": str(sample.ensure(engine)), "sample": sample.EMAIL}
         except SQLAlchemyError as error:
             raise StartError(f"the sample user could not be put in: {_first_line(error)}") from None
     for spec in parts.service_parts(settings, engine, env):

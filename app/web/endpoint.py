@@ -153,10 +153,27 @@ def _checked(model: type[BaseModel], value: dict) -> Any:
         raise ApiError(400, message, details=details) from None
 
 
+# pydantic's words and ours
+_WORDS = (
+    ("Input should be ", "expects "),
+    ("a valid integer", "an integer"),
+    ("a valid ", "a "),
+    ("greater than or equal to", "at least"),
+    ("less than or equal to", "at most"),
+)
+
+
 def _message(item: Any) -> str:
     if item["type"] == "missing":
         return "is required"
-    return item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").replace("a valid ", "")
+    if item["type"] in ("model_type", "dict_type"):
+        return "expects an object"
+    message = item["msg"].removeprefix("Value error, ")
+    if not message.startswith("Input should be "):
+        return message
+    for theirs, ours in _WORDS:
+        message = message.replace(theirs, ours)
+    return message
 
 
 def _reply(answer: BaseModel | dict[str, Any] | Response, status: int = 200) -> Response:

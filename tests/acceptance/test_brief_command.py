@@ -42,6 +42,7 @@ def test_asking_again_makes_it_again(system):
     before = len(jobs(system))
     system.must("brief", "--user", SAMPLE, "--date", "2026-11-22")
     assert len(jobs(system)) == before + 1
+    assert system.must("jobs") == system.must("jobs", "list") != ""
 
 
 def test_on_a_terminal_it_is_a_page(system):

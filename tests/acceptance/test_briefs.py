@@ -24,10 +24,10 @@ SHORT_LEASE = {"QUEUE_STALLED_TIMEOUT": "2000", "QUEUE_SWEEP_INTERVAL": "300"}
 @pytest.fixture
 def user(database: Database) -> UUID:
     """The sample user, who wants emails."""
-    email = sample.ensure(database.engine)
+    user_id = sample.ensure(database.engine)
     with database.engine.begin() as conn:
         conn.execute(text("update user_brief_preferences set email_enabled = true"))
-        return conn.execute(text("select id from users where email = :email"), {"email": email}).scalar_one()
+    return user_id
 
 
 def add_brief(database: Database, user: UUID, **metadata: object) -> UUID:

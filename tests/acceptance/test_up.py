@@ -68,7 +68,8 @@ def test_env_gives_addresses_that_work(system: Command) -> None:
     assert exports["BUILDOS_API_URL"] == f"http://127.0.0.1:{system.env['PORT']}"
     with psycopg.connect(exports["DATABASE_URL"]) as connection:
         row = connection.execute(
-            "select count(*) from users where email = %s", [exports["BUILDOS_SAMPLE_EMAIL"]]
+            "select count(*) from users where email = %s and id = %s",
+            [exports["BUILDOS_SAMPLE_EMAIL"], exports["BUILDOS_SAMPLE_ID"]],
         ).fetchone()
     assert row == (1,)
 

@@ -18,8 +18,9 @@ LATE_EVENING = datetime(2026, 3, 8, 3, 30, tzinfo=UTC)
     ("now", "today"), [(LATE_EVENING, date(2026, 3, 7)), (LATE_EVENING + timedelta(hours=9), date(2026, 3, 8))]
 )
 def test_there_is_something_for_every_part_of_a_brief(database: Database, now: datetime, today: date) -> None:
-    assert sample.ensure(database.engine, now) == sample.EMAIL
+    user_id = sample.ensure(database.engine, now)
     with database.engine.connect() as conn:
+        assert conn.execute(text("select id, email from users")).all() == [(user_id, sample.EMAIL)]
         days = conn.execute(
             text(
                 "select (due_date at time zone u.timezone)::date - cast(:today as date) from tasks t join users u on u.id = t.user_id "
@@ -42,11 +43,11 @@ def test_there_is_something_for_every_part_of_a_brief(database: Database, now: d
 
 
 def test_a_second_time_changes_nothing(database: Database) -> None:
-    sample.ensure(database.engine, LATE_EVENING)
+    first = sample.ensure(database.engine, LATE_EVENING)
     with database.engine.begin() as conn:
         conn.execute(text("update tasks set title = 'mine now' where title = 'Sharpen the tools'"))
         before = conn.execute(text("select id, title, due_date from tasks order by id")).all()
-    sample.ensure(database.engine, LATE_EVENING + timedelta(days=3))
+    assert sample.ensure(database.engine, LATE_EVENING + timedelta(days=3)) == first
     with database.engine.connect() as conn:
         assert conn.execute(text("select id, title, due_date from tasks order by id")).all() == before
         assert conn.execute(text("select count(*) from users")).scalar_one() == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.summary import duration, table
+from app.cli.summary import duration, summary, table
 from app.embedded.home import Home, PartState, State
 from app.embedded.processes import ProcessId, StartError
 
@@ -52,18 +52,29 @@ def test_the_table_shows_every_part() -> None:
     state = State(
         parts={
             "beat": PartState("beat", "off", since=40.0),
-            "api": PartState("api", "ready", "http://a", ProcessId(7, ""), 0.0),
+            "api": PartState("api", "ready", "http://a", ProcessId(7, ""), 40.0),
+            "worker": PartState("worker", "off"),  # since ever
         }
     )
     lines = table(state, 3700.0).splitlines()
     assert [line.split()[:3] for line in lines] == [
         ["PART", "STATE", "PID"],
         ["api", "ready", "7"],
+        ["worker", "off", "-"],
         ["beat", "off", "-"],
     ]
     assert "1h 1m" in lines[1]
+    assert lines[2].split()[3:] == ["-", "-", "0"]
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0s"), (61, "1m 1s"), (3600, "1h"), (90000, "1d 1h"), (-5, "0s")])
 def test_durations(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+def test_the_hints_hold_in_a_terminal_that_does_not_know_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = State(addresses=dict.fromkeys(("api", "database", "redis", "logs"), "-") | {"home": "/data of mine"})
+    monkeypatch.delenv("BUILDOS_HOME", raising=False)
+    assert "BUILDOS_HOME" not in summary(state)
+    monkeypatch.setenv("BUILDOS_HOME", "/data of mine")
+    assert "  BUILDOS_HOME='/data of mine' " in summary(state)

@@ -30,6 +30,7 @@ def read_csv(table: Table, file_name: str, zone: str, notes: Notes) -> TaskList:
     """
     columns = [_column(name) for name in table.columns]
     if "title" not in columns:
+        notes.problems.clear()  # of a text that is no list, the lines tell nothing
         raise ImportProblem(f"has no column title (its columns: {shown(', '.join(filter(None, table.columns)), 200)})")
     for spelled, column in zip(table.columns, columns, strict=True):
         if spelled and column not in COLUMNS:

@@ -65,7 +65,7 @@ def test_a_broken_file_names_its_entry_and_imports_the_rest(url: str, database: 
     (tmp_path / "empty.ics").write_bytes(b"")
     (tmp_path / "picture.ics").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR")
     (tmp_path / "letter.ics").write_text("Dear Ann")
-    (tmp_path / "notes.txt").write_text("Dear Ann")
+    (tmp_path / "notes.txt").write_text("Dear Ann\nhow, are, you?")
     result = run(url, *sorted(tmp_path.iterdir()), tmp_path / "missing.ics", tmp_path)
     assert result.returncode == 1
     assert result.stderr.splitlines() == [

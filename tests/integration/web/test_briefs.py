@@ -187,3 +187,19 @@ def test_null_means_not_given(http, user, empty):
 def test_what_is_missing_is_named(http, user):
     assert http.post(PATH, json={}).json["error"] == "userId: is required"
     assert http.post("/queue/brief/cancel", json={"userId": str(user)}).json["error"] == "briefDate: is required"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("userId", 7, "expects a string"), ("forceImmediate", "yes", "expects a boolean"),
+        ("options", [], "expects an object"),
+    ],
+)  # fmt: skip
+def test_a_message_says_what_is_expected(http, user, field, value, message):
+    assert http.post(PATH, json={"userId": str(user), field: value}).json["error"] == f"{field}: {message}"
+
+
+@pytest.mark.parametrize(("limit", "message"), [("0", "expects at least 1"), ("101", "expects at most 100")])
+def test_so_does_that_of_a_limit(http, user, limit, message):
+    assert http.get(f"/users/{user}/jobs?limit={limit}").json["error"] == f"limit: {message}"

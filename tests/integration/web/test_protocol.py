@@ -136,6 +136,10 @@ def test_pages_load_nothing_from_elsewhere(http, path):
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
 
 
+def test_the_first_brief_of_the_front_page_can_be_typed_as_it_stands(http):
+    assert "<pre>.venv/bin/buildos brief --user sample@buildos.example</pre>" in http.get("/").text
+
+
 def test_the_docs_name_every_endpoint(http):
     page = http.get("/docs").text
     for path in http.get("/openapi.json").json["paths"]:
