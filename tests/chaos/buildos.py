@@ -77,15 +77,18 @@ class Buildos:
         return None
 
     def quiet(self, patience: float) -> bool:
-        """Wait until nothing is waiting or running."""
-        end = time.monotonic() + patience
-        while time.monotonic() < end:
+        """Wait until nothing is waiting or running; give up when it has not become less for `patience` seconds."""
+        least, since = None, time.monotonic()
+        while time.monotonic() - since < patience:
             try:
                 with self.fleet.connect() as conn:
-                    if conn.execute(LIVE).fetchone()[0] == 0:
-                        return True
+                    live = conn.execute(LIVE).fetchone()[0]
             except psycopg.Error:
-                pass
+                live = None
+            if live == 0:
+                return True
+            if live is not None and (least is None or live < least):
+                least, since = live, time.monotonic()
             time.sleep(0.3)
         return False
 

@@ -88,5 +88,5 @@ def draw(key: str, *, kinds: tuple[str, ...] | None = None) -> Order:
     chance = random.Random(key)
     chosen = {kind: weight for kind, weight in KINDS.items() if kinds is None or kind in kinds}
     kind = chance.choices(list(chosen), list(chosen.values()))[0]
-    seconds = chance.uniform(1.0, 4.0) if kind == "long" else chance.choice([0, 0, 0.01, 0.05, 0.2])
+    seconds = chance.uniform(0.5, 3.0) if kind == "long" else chance.choice([0, 0, 0.01, 0.05, 0.2])
     return Order(key, kind, round(seconds, 3))
