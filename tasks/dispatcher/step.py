@@ -61,10 +61,16 @@ class Dispatcher(bootsteps.StartStopStep):
         )  # fmt: skip
         self._writer = outcomes.Writer(self._engine, mirror.complete)
         self._listen = ListenLoop(settings.listen_url, self._dispatch.wake, self._heartbeat.look)
+        signals.worker_ready.connect(self._start_sending, weak=False)
         signals.worker_shutting_down.connect(self._stop_sending, weak=False)
         signals.worker_shutdown.connect(self._leave, weak=False)
-        for loop in (self._writer, self._heartbeat, self._dispatch, self._listen):
+        for loop in (self._writer, self._heartbeat, self._listen):
             loop.start()
+
+    def _start_sending(self, **_: Any) -> None:
+        """Only now does the worker hear what is sent to it: a job handed over earlier would wait, and others have free slots."""
+        if not self._dispatch.is_alive():
+            self._dispatch.start()
 
     def stop(self, worker: Any) -> None:
         """The pool drains after this: nothing more is sent, the heartbeat goes on until the last job is done."""
@@ -79,7 +85,8 @@ class Dispatcher(bootsteps.StartStopStep):
 
     def _leave(self, **_: Any) -> None:
         """The pool is gone. Jobs that were cut short go back to `pending`, uncharged; others may take what was sent."""
-        self._dispatch.join(5)
+        if self._dispatch.is_alive():
+            self._dispatch.join(5)
         self._writer.finish()
         self._heartbeat.stop()
         try:
