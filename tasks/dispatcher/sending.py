@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import redis
@@ -59,7 +60,8 @@ class StockSender:
     def hang_up(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.collapse()
+            with suppress(*connection.connection_errors, *connection.channel_errors, OSError):  # broken already
+                connection.release()
 
     def _channel(self) -> Any:
         if self._connection is None:

@@ -10,6 +10,7 @@ import pytest
 import redis
 from sqlalchemy import text
 
+from app.embedded.redis import RedisServer
 from tests.support.processes import Workers, add, history, job, wait_all, wait_for, wait_status
 from tests.support.servers import Database
 
@@ -123,6 +124,29 @@ def test_a_wiped_redis_loses_nothing(database: Database, workers: Workers, redis
         assert conn.execute(text("select max(attempts) from queue_jobs")).scalar_one() == 0
         ended = conn.execute(text("select count(*) from job_events where \"to\" = 'completed'")).scalar_one()
     assert ended == 300
+
+
+@pytest.mark.parametrize("transport", ["batched", "stock"])
+def test_redis_away_for_a_moment_costs_no_attempt(
+    database: Database, workers: Workers, tmp_path: Path, transport: str
+) -> None:
+    server = RedisServer()
+    server.start(tmp_path / "redis.log")
+    try:
+        workers.start("-c", "2", REDIS_URL=server.url, QUEUE_TRANSPORT=transport)
+        add(database, 40, sleep=0.1)
+        wait_for(lambda: _states(database).get("completed", 0) >= 5, "work goes on")
+        server.process.kill()
+        server.process.wait()
+        add(database, 10)
+        time.sleep(2)
+        server.start(tmp_path / "redis.log")
+        wait_all(database)
+        with database.engine.connect() as conn:
+            assert conn.execute(text("select max(attempts) from queue_jobs")).scalar_one() == 0
+    finally:
+        workers.end()
+        server.stop()
 
 
 def test_a_message_lost_singly_is_sent_again(database: Database, workers: Workers, redis_url: str) -> None:
