@@ -93,7 +93,7 @@ def _celery(name: str, about: str, results: str = "", options: Sequence[str] = (
     )
     return Contender(
         name, about, "celery", ("bench.peers.celery_app",), (worker,), _queued_by_celery,
-        {"BENCH_RESULTS": results}, postgres=results == "postgres",
+        {"BENCH_RESULTS": results}, postgres=results == "postgres", share=0.1 if results == "postgres" else 1.0,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -113,6 +114,7 @@ def _run(name: str, json: Path | None, svg: Path | None, **options: Any) -> None
     sys.path.insert(0, str(CHECKOUT))
     from rich.console import Console
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers and folders are cleared away then, too
     module = importlib.import_module(f"bench.{name}")
     errors = Console(stderr=True)
     try:
