@@ -40,6 +40,8 @@ from tasks.runway import RUNWAY
 from tasks.services import services
 
 log = logging.getLogger(__name__)
+
+STALE = 2.0  # seconds between a message and its run after which the claim that came with it is looked at again
 T = TypeVar("T")
 
 _held: dict[str, list[Claim]] = {}  # by Celery task id: the claims of this process; several for a lease
@@ -70,6 +72,8 @@ def _claim(sender: Any, task_id: str, kwargs: dict[str, Any], args: Any = (), **
         return
     came_with_dispatch = getattr(sender.request, "claims", None)
     if came_with_dispatch:
+        if time.time() - sender.request.taken_at > STALE:
+            came_with_dispatch = _write(lambda conn: claims.standing(conn, came_with_dispatch))
         _held[task_id] = came_with_dispatch
         return
     job_id = kwargs.get("job_id") if not args and set(kwargs) <= {"job_id", "jobs"} else None

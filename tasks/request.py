@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from celery.worker.request import Request
@@ -28,6 +29,7 @@ class JobRequest(Request):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._request_dict["claims"] = RUNWAY.take(self.id)
+        self._request_dict["taken_at"] = time.time()
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         RUNWAY.began(self.id)

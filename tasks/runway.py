@@ -127,6 +127,13 @@ class Runway:
             self._jobs_sent -= sum(len(message.jobs) for message in gone)
             return gone
 
+    def withdraw_waiting(self, older_than: float) -> list[Message]:
+        """Take back everything that was sent or taken that long ago. A run that begins after all looks at its lease first."""
+        with self._lock:
+            sent = _remove(self._sent, older_than, keep=frozenset())
+            self._jobs_sent -= sum(len(message.jobs) for message in sent)
+            return sent + _remove(self._taken, older_than, keep=frozenset())
+
     def withdraw_dropped(self, reserved: frozenset[str], older_than: float) -> list[Message]:
         """Take back what was taken that many seconds ago and is no longer `reserved`: Celery drops it when it loses its broker."""
         with self._lock:

@@ -23,6 +23,7 @@ from tasks.runway import RUNWAY, Message
 log = logging.getLogger(__name__)
 
 LOST_AFTER = 2.0  # seconds; a message that was not taken by then, though the queue is empty, is lost
+STUCK_AFTER = 5.0  # seconds; what has waited that long for a slot is better off elsewhere
 BROKER_TROUBLE = (BrokerError, redis.RedisError, OSError)
 
 
@@ -119,7 +120,9 @@ class DispatchLoop(threading.Thread):
             raise
 
     def _find_lost_messages(self) -> None:
-        """Redis was emptied or lost a message, or Celery dropped what it had taken: what never began is handed back."""
+        """What never began is handed back: Redis was emptied or lost a message, Celery dropped what it had taken, or jobs that
+        were thought to be short are not, and others wait behind them while another worker may be idle."""
+        self._take_back(RUNWAY.withdraw_waiting(STUCK_AFTER), "it waited behind a long job")
         dropped = RUNWAY.withdraw_dropped(self._reserved(), LOST_AFTER)
         if RUNWAY.sent_any() and not self._sender.waiting():
             # Nothing lies in our queue, yet something we sent was not taken.

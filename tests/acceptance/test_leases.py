@@ -104,3 +104,17 @@ def test_a_lease_that_takes_long_hands_the_rest_back(database: Database, workers
         back = conn.execute(text("select count(*) from job_events where message like '%its lease took too long%'")).scalar_one()
     assert back >= 1
     assert {job(database, job_id).attempts for job_id in slow} == {0}
+
+
+def test_long_jobs_of_a_type_that_was_short_do_not_wait_for_one_worker(
+    database: Database, workers: Workers, user: UUID
+) -> None:
+    workers.start("-c", "1", **SHORT)
+    _warm(database, user)
+    slow = notify(database, user, 12, sleep=8)
+    wait_for(lambda: job(database, slow[0]).status == "processing", "the first begins")
+    workers.start("-c", "11", **SHORT)
+    rows = [wait_status(database, job_id, patience=100) for job_id in slow]
+    assert {(row.status, row.attempts) for row in rows} == {("completed", 0)}
+    with database.engine.connect() as conn:
+        assert conn.execute(text("select count(distinct worker) from queue_jobs where id = any(:i)"), {"i": slow}).scalar_one() == 2
