@@ -100,7 +100,7 @@ class PlainCelery:
                 self._send(entry.order)
                 entry.answer = ACCEPTED
             except (OperationalError, OSError) as error:
-                entry.answer, entry.said = REFUSED, str(error)
+                stream.refused(entry, str(error))
 
     def _send(self, order: Order) -> None:
         self._client.send_task("drill", kwargs={"order": asdict(order)}, retry=False)

@@ -39,7 +39,7 @@ class Entry:
 
 
 class Stream:
-    """Adds jobs as fast as `allow` permits. `entries` is complete after `stop`."""
+    """Adds jobs as fast as `allow` permits. `entries` is complete after `finish`."""
 
     def __init__(self, fleet: Fleet, users: list[UUID], seed: int, clients: list[Callable[[Stream, str], None]]):
         self.fleet = fleet
@@ -61,13 +61,13 @@ class Stream:
             thread.start()
 
     def allow(self, total: int) -> None:
-        """Let the stream go on until so many jobs were tried in all."""
+        """Let the stream go on until so many jobs were added in all, those not counted that were refused."""
         with self._lock:
             self._allowed = total
             self._lock.notify_all()
 
     def finish(self) -> None:
-        """Wait until all that is allowed was tried, and end."""
+        """Wait until all that is allowed was added, and end."""
         with self._lock:
             self._lock.wait_for(lambda: self._taken >= self._allowed)
             self._stopped = True
@@ -87,6 +87,13 @@ class Stream:
                 self._lock.notify_all()
             yield number
             time.sleep(GAP)
+
+    def refused(self, entry: Entry, said: str) -> None:
+        """The system said no: another job may be tried in its place."""
+        entry.answer, entry.said = REFUSED, said
+        with self._lock:
+            self._taken -= 1
+            self._lock.notify_all()
 
     def enter(self, order: Order, via: str) -> Entry:
         """A new entry, remembered before it is tried."""
@@ -108,7 +115,7 @@ def sql_client(stream: Stream, name: str) -> None:
         try:
             conn = conn or stream.fleet.connect()
         except psycopg.Error as error:
-            entry.answer, entry.said = REFUSED, str(error)
+            stream.refused(entry, str(error))
             continue
         try:
             arguments = (user, entry.order.metadata(), entry.order.key if twice else None)
@@ -124,7 +131,7 @@ def sql_client(stream: Stream, name: str) -> None:
                     waiting.cancelled = conn.execute("select cancel_queue_job(%s)", [waiting.job_id]).fetchone()[0]
         except psycopg.Error as error:
             if entry.answer == UNKNOWN and error.sqlstate and error.sqlstate[:2] not in ("57", "08"):
-                entry.answer = REFUSED  # the server itself said no
+                stream.refused(entry, f"{error.sqlstate} {error}")  # by the server itself
             entry.said = entry.said or f"{error.sqlstate} {error}"
             if conn.broken or conn.closed:
                 conn = None
@@ -147,11 +154,11 @@ def http_client(stream: Stream, name: str) -> None:
                 entry.said = json.load(answer)["jobId"]
             entry.answer = ACCEPTED
         except urllib.error.HTTPError as error:
-            entry.said = str(error.code)
-            entry.answer = REFUSED
+            stream.refused(entry, str(error.code))
         except urllib.error.URLError as error:
             entry.said = str(error.reason)
-            entry.answer = REFUSED if isinstance(error.reason, ConnectionRefusedError) else UNKNOWN
+            if isinstance(error.reason, ConnectionRefusedError):
+                stream.refused(entry, entry.said)
             time.sleep(0.2)
         except (OSError, ValueError) as error:
             entry.said = repr(error)
