@@ -91,14 +91,23 @@ def _checked(job_type: str, result: Any) -> Any:
     return plain
 
 
-def processor(job_type: str) -> Callable[[Processor], JobTask]:
-    """Make a function the processor of a catalogued job type: it takes the running job and returns the type's result."""
+def processor(
+    job_type: str, *, soft_limit: float | None = None, hard_limit: float | None = None
+) -> Callable[[Processor], JobTask]:
+    """Make a function the processor of a catalogued job type: it takes the running job and returns the type's result.
+
+    `soft_limit` and `hard_limit` (seconds) replace the catalog's. They hold under prefork; elsewhere nothing can end a run.
+    """
     known = JOB_TYPES[job_type]
 
     def register(function: Processor) -> JobTask:
         celery.tasks.pop(job_type, None)  # the stand-in of a type that had no processor
         return celery.task(
-            function, name=job_type, base=JobTask, soft_time_limit=known.soft_limit, time_limit=known.hard_limit, bind=False
+            function,
+            name=job_type,
+            base=JobTask,
+            soft_time_limit=soft_limit or known.soft_limit,
+            time_limit=hard_limit or known.hard_limit,
         )
 
     return register

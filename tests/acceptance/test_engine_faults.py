@@ -6,6 +6,7 @@ import signal
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 import redis
 from sqlalchemy import text
@@ -188,6 +189,37 @@ def test_the_database_away_for_a_moment_costs_no_job(database: Database, workers
         time.sleep(0.5)
     wait_all(database)
     assert all(job(database, job_id).attempts == 0 for job_id in jobs)
+
+
+@pytest.mark.parametrize(("stubborn", "words"), [(False, "took longer than 1 s"), (True, "took longer than 2 s and was ended")])
+def test_a_hung_job_is_ended_by_its_time_limit_and_the_worker_lives_on(
+    database: Database, workers: Workers, stubborn: bool, words: str
+) -> None:
+    workers.start("-c", "1", JOB_MODULES="tests.support.hung")
+    first, second = add(database, stubborn=stubborn)[0], add(database, stubborn=stubborn)[0]
+    for row in (wait_status(database, job_id, "failed", patience=90) for job_id in (first, second)):
+        assert (row.attempts, row.error_message) == (3, words)
+
+
+def test_an_outcome_that_meets_an_absent_database_is_written_when_it_is_back_and_nothing_runs_twice(
+    database: Database, workers: Workers, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "ledger"
+    worker = workers.start("-c", "1")
+    running = add(database, sleep=2, ledger=str(ledger), result={"n": 1})[0]
+    wait_for(lambda: ledger.exists() and ledger.read_text(), "the run has begun")
+    server, name = database.url.rsplit("/", 1)
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
+        # Nobody gets in, and who is in is thrown out, until after the run has ended.
+        admin.execute(f"alter database {name} allow_connections false")
+        for _ in range(40):
+            admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
+            time.sleep(0.1)
+        admin.execute(f"alter database {name} allow_connections true")
+    row = wait_status(database, running)
+    assert (row.status, row.result, row.attempts, row.fencing_token) == ("completed", {"n": 1}, 0, 1)
+    assert "the database is away, trying again" in worker.log.read_text()
+    assert len(ledger.read_text().splitlines()) == 1
 
 
 def _effects(database: Database) -> int:
