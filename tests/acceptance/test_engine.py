@@ -24,17 +24,14 @@ def test_a_thousand_jobs_of_one_statement_complete_once_each(database: Database,
     with database.engine.connect() as conn:
         odd = conn.execute(
             text(
-                "select count(*) from queue_jobs where attempts <> 0 or error_message is not null or fencing_token <> 1 "
+                "select count(*) from queue_jobs where attempts <> 0 or error_message is not null "
                 "or not (created_at <= started_at and started_at <= completed_at and completed_at <= processed_at + interval '1 s')"
             )
         ).scalar_one()
-        changes = conn.execute(text('select "from", "to", count(*) from job_events group by 1, 2 order by 3, 1')).all()
+        ended = conn.execute(text("select count(*), count(distinct job_id) from job_events where \"to\" = 'completed'")).one()
         stats = conn.execute(text("select * from queue_jobs_stats")).all()
     assert odd == 0
-    assert sorted(tuple(row) for row in changes if row[0]) == [
-        ("pending", "processing", 1000),
-        ("processing", "completed", 1000),
-    ]
+    assert tuple(ended) == (1000, 1000)
     assert stats == [("other", "completed", 1000)]
 
 
