@@ -24,7 +24,7 @@ QUEUE_FUNCTIONS = re.compile(
 CONSTANT = re.compile(r"^_?[A-Z][A-Z0-9_]*$")
 MACHINE = re.compile(
     r"(?<![\w.])/(home|Users|root|work|opt/venv|workspace)/\w"
-    r"|\b(pypi|test\.pypi)\.org/simple|pythonhosted\.org|registry\.npmjs|artifactory|--(extra-)?index-url|\bPIP_INDEX_URL\b|trusted-host",
+    r"|\b(py[p]i|test\.py[p]i)\.org/simple|python[h]osted\.org|registry\.npm[j]s|artifactory|--(extra-)?index-url|\bPIP_INDEX_URL\b|trusted-host",
 )
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 
