@@ -1,8 +1,7 @@
-"""What people do to jobs from outside: cancel, retry, move (CONTRACT 2 and 5)."""
+"""What people do to jobs from outside: cancel, bring forward, retry (CONTRACT 2 and 5)."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -24,14 +23,6 @@ def cancel_brief_jobs_for_date(conn: Connection, user_id: UUID, brief_date: str,
         {"user_id": user_id, "brief_date": brief_date, "exclude": exclude},
     ).one()
     return list(row.cancelled_job_ids)
-
-
-def reschedule_job(conn: Connection, job_id: UUID, scheduled_for: datetime, priority: int | None = None) -> bool:
-    """Move a waiting job to `scheduled_for` (aware), and to `priority` unless None; True when it was waiting."""
-    return conn.execute(
-        text("select reschedule_queue_job(:id, :scheduled_for, :priority)"),
-        {"id": job_id, "scheduled_for": scheduled_for, "priority": priority},
-    ).scalar_one()
 
 
 def bring_forward(conn: Connection, job_id: UUID) -> JobRow | None:
