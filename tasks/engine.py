@@ -11,6 +11,7 @@ from kombu import Queue
 
 from app.queue.catalog import JOB_TYPES, QUEUES
 from app.settings import Settings, SettingsError, get_settings
+from tasks.transport import transport_for
 
 # A peer that vanished is noticed within 25 s, not after the kernel's two hours. Named as the platform has them.
 KEEPALIVE = {
@@ -49,7 +50,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
     """Celery's settings. Each one that differs from its default says why."""
     return {
         "broker_url": settings.redis_url,
-        "broker_transport": "tasks.transport:Transport" if settings.queue_transport == "batched" else None,
+        "broker_transport": transport_for(settings.redis_url, settings.queue_transport == "batched"),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a worker waits for Redis as long as it takes
         # Made when first used. Flower asks from many threads, each of which takes a second one: a small pool locks it up for ever.

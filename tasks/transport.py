@@ -76,3 +76,23 @@ class Transport(stock.Transport):
     """`broker_transport` of a worker whose jobs are rows."""
 
     Channel = Channel
+
+
+class StockChannel(stock.Channel):
+    """kombu's own, which puts back nothing when it is closed: the jobs are dispatched again from their rows. The stock one asks a
+    Redis that is away to take its messages back, and the error ends the worker."""
+
+    do_restore = False
+
+
+class StockTransport(stock.Transport):
+    """`broker_transport` with kombu's bookkeeping."""
+
+    Channel = StockChannel
+
+
+def transport_for(url: str, batched: bool) -> str | None:
+    """The `broker_transport` for a broker's address; None leaves it to the address, as for brokers other than Redis."""
+    if not url.startswith(("redis:", "rediss:")):
+        return None
+    return "tasks.transport:Transport" if batched else "tasks.transport:StockTransport"

@@ -108,8 +108,11 @@ class Workers:
             return set(conn.execute(text("select name from queue_processes where kind = 'worker'")).scalars())
 
     def end(self) -> None:
+        """End them all. What they logged last is shown with a test that failed."""
         for process in self._started:
             process.end()
+            print(f"--- {process.log.name}\n{process.log.read_text(errors='replace')[-6000:]}")
+        self._started.clear()
 
 
 @contextmanager
@@ -173,4 +176,11 @@ def wait_all(database: Database, status: str = "completed", patience: float = PA
                 == 0
             )
 
-    wait_for(others, f"every job is {status}", patience)
+    try:
+        wait_for(others, "", patience)
+    except AssertionError:
+        with database.engine.connect() as conn:
+            rows = conn.execute(text("select * from queue_jobs where status <> :s order by id"), {"s": status}).all()
+        raise AssertionError(
+            f"{len(rows)} jobs are not {status} after {patience:.0f} s, first {rows[0] if rows else None}"
+        ) from None
