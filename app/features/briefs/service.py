@@ -18,7 +18,7 @@ from app.features.briefs.answer import clean_answer
 from app.features.briefs.holiday import holidays_on
 from app.features.briefs.models import Analysis, Brief, BriefData, Day, Note, Person, ProjectData, Section, Task
 from app.features.briefs.render import render_brief, render_section
-from app.features.briefs.steps import TICK_SECONDS, Steps
+from app.features.briefs.steps import Steps
 from app.features.briefs.text import long_date
 from app.ports.clock import Clock
 from app.ports.llm import LLM, LLMUnavailable
@@ -27,6 +27,7 @@ from app.queue.errors import LeaseLost, PermanentError
 from app.queue.models import DailyBriefMetadata, DailyBriefResult
 from app.queue.reads import find_job
 from app.queue.running import RunningJob
+from app.queue.waiting import TICK_SECONDS
 from app.realtime.events import emit
 
 log = logging.getLogger(__name__)

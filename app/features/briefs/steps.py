@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from app.features.briefs.waiting import while_waiting
 from app.queue.running import RunningJob
-
-TICK_SECONDS = 1.5  # between signs of life; the contract asks for one every 2 s (CONTRACT 14)
+from app.queue.waiting import while_waiting
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from app.features.briefs.waiting import while_waiting
+from app.queue.waiting import while_waiting
 
 
 def test_what_comes_back_comes_back() -> None:

@@ -1,4 +1,4 @@
-"""Waiting for something slow without falling silent."""
+"""Waiting for something slow, in a job, without falling silent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
+
+TICK_SECONDS = 1.5  # between signs of life; the contract asks for one every 2 s (CONTRACT 14)
 
 T = TypeVar("T")
 
@@ -28,7 +30,7 @@ def while_waiting(call: Callable[[], T], tick: Callable[[int], None], *, every: 
             done.set()
 
     began = time.monotonic()
-    threading.Thread(target=run, name="brief-waiting", daemon=True).start()
+    threading.Thread(target=run, name="waiting", daemon=True).start()
     while not done.wait(every):
         tick(int(time.monotonic() - began))
     succeeded, value = outcome[0]
