@@ -17,6 +17,7 @@ import requests
 from pydantic import BaseModel, ValidationError
 
 from app.web import schemas as s
+from app.web.calendar_files import ImportReply
 
 TIMEOUT = 10.0  # seconds
 
@@ -125,6 +126,12 @@ class Client:
     def user_brief(self, user_id: str, brief_date: dt.date | str) -> s.Brief:
         """A user's brief of a date; 404 when there is none."""
         return self._call("GET", f"/users/{_part(user_id)}/briefs/{_part(brief_date)}", s.Brief)
+
+    def import_calendar(self, user_id: str, content: bytes) -> ImportReply:
+        """Import an iCalendar file; what was refused is in the reply."""
+        headers, query = {"Content-Type": "text/calendar"}, {"userId": str(user_id)}
+        path = "/api/calendar/events/import"
+        return self._call("POST", path, ImportReply, params=query, data=content, headers=headers)
 
     def _call(self, method: str, path: str, reply: type[R], also: tuple[int, ...] = (), **parts: Any) -> R:
         try:

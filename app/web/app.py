@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
 
 from app.db.engine import make_engine
@@ -14,7 +14,7 @@ from app.features.briefs.reads import briefs_by_id
 from app.queue.reads import find_jobs
 from app.realtime.feed import Feed
 from app.realtime.server import attach_realtime
-from app.web import bulk, email, health, jobs, metrics, pages, queue, users
+from app.web import bulk, calendar_files, email, health, jobs, metrics, pages, queue, users
 from app.web.cors import OriginGate
 from app.web.endpoint import MAX_BODY
 from app.web.errors import ApiError, register_errors
@@ -37,7 +37,7 @@ def create_app(services: Any) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY + 1  # a body of unknown length is cut here, and then too long
     app.extensions["buildos"] = services
     app.extensions["buildos.pulse"] = health.Pulse(services.settings.redis_url)
-    for module in (health, metrics, queue, bulk, jobs, users, email, pages):
+    for module in (health, metrics, queue, bulk, jobs, users, email, calendar_files, pages):
         app.register_blueprint(module.blueprint)
     register_errors(app)
     app.before_request(_begin)
@@ -60,8 +60,10 @@ TABLES = {
 
 def _begin() -> None:
     g.began = time.perf_counter()
-    if (request.content_length or 0) > MAX_BODY:
-        raise ApiError(413, "The body is larger than 1 MB")
+    largest = getattr(current_app.view_functions.get(request.endpoint or ""), "largest_body", MAX_BODY)
+    request.max_content_length = largest + 1
+    if (request.content_length or 0) > largest:
+        raise ApiError(413, f"The body is larger than {largest // MAX_BODY} MB")
 
 
 def _log(response: Response) -> Response:

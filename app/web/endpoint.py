@@ -55,13 +55,15 @@ def endpoint(
     public: bool = False,
     operator: bool = False,
     gate: Callable[[], None] | None = None,
+    largest: int = MAX_BODY,
 ) -> Callable:
     """Register a view. It gets the path's parts, and `body` and `query` as checked models. The first line of its docstring
     is its summary.
 
     It returns a `reply`, maybe with a status; or the same as a dict, for rows: whatever a SQL client put into a JSON column
     is shown as it is, and never a reason for a 500; or a whole response. `gate` is called before the body is read as JSON: it
-    raises for callers that must not get so far, and may read the raw body (kept for what follows).
+    raises for callers that must not get so far, and may read the raw body (kept for what follows). `largest` (bytes) is for
+    a view that reads its body itself.
     """
 
     def decorate(view: Callable) -> Callable:
@@ -79,6 +81,7 @@ def endpoint(
             answer = view(**parts)
             return _reply(*answer) if isinstance(answer, tuple) else _reply(answer)
 
+        run.largest_body = largest
         run.described_as = Endpoint(method, path, summary, blueprint.name, reply, body, query, errors, public, operator)
         name = f"{method.lower()}_{path}".replace("/", "_").replace("<", "").replace(">", "").replace(".", "_")
         blueprint.add_url_rule(path, endpoint=name, view_func=run, methods=[method], strict_slashes=False)

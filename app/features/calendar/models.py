@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 from app.formats.counts import Counts
 from app.formats.ics import Entry
@@ -23,6 +25,26 @@ class Window:
     def around(cls, now: datetime) -> Window:
         """A year back and thirteen months ahead."""
         return cls(now - BACK, now + AHEAD)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where rows come from: `sync_source` (ics, feed, google, app), and the connection that keeps them up to date."""
+
+    sync_source: str
+    connection_id: UUID | None = None
+
+    def values(self) -> dict[str, Any]:
+        """As parameters of a statement."""
+        return {"source": self.sync_source, "connection_id": self.connection_id}
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the ids of its events, so that two calendars with the same event do not meet."""
+        return f"{self.connection_id.hex[:12]}:" if self.connection_id else ""
+
+
+FILE = Origin("ics")
 
 
 @dataclass(frozen=True)

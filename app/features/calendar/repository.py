@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from app.features.calendar.models import Event, Occurrence
+from app.features.calendar.models import FILE, Event, Occurrence, Origin
 from app.formats.counts import Counts
 
 CHUNK = 5000  # rows in one statement
@@ -21,8 +21,8 @@ _UPSERT_SERIES = text("""
     ), before as (
         select s.external_id, s.ics from calendar_series s join incoming r using (external_id) where s.user_id = :user_id
     ), written as (
-        insert into calendar_series (user_id, external_id, ics, expanded_until, sync_source)
-        select :user_id, external_id, ics, :until, 'ics' from incoming
+        insert into calendar_series (user_id, external_id, ics, expanded_until, sync_source, connection_id)
+        select :user_id, external_id, ics, :until, :source, cast(:connection_id as uuid) from incoming
         on conflict (user_id, external_id) do update
         set ics = excluded.ics, expanded_until = greatest(calendar_series.expanded_until, excluded.expanded_until)
         where calendar_series.ics <> excluded.ics or calendar_series.expanded_until < excluded.expanded_until
@@ -40,16 +40,17 @@ _UPSERT_EVENTS = text("""
             start_time timestamptz, end_time timestamptz, all_day boolean, timezone text, status text)
     ), written as (
         insert into calendar_events as e (user_id, series_id, external_id, title, description, location,
-            start_time, end_time, all_day, timezone, status, sync_source)
+            start_time, end_time, all_day, timezone, status, sync_source, connection_id)
         select :user_id, s.id, r.external_id, r.title, r.description, r.location,
-            r.start_time, r.end_time, r.all_day, r.timezone, r.status, 'ics'
+            r.start_time, r.end_time, r.all_day, r.timezone, r.status, coalesce(s.sync_source, :source),
+            coalesce(s.connection_id, cast(:connection_id as uuid))
         from incoming r
         left join calendar_series s on s.user_id = :user_id and s.external_id = r.series
         on conflict (user_id, external_id) do update
         set series_id = excluded.series_id, title = excluded.title, description = excluded.description,
             location = excluded.location, start_time = excluded.start_time, end_time = excluded.end_time,
             all_day = excluded.all_day, timezone = excluded.timezone, status = excluded.status,
-            sync_source = excluded.sync_source
+            sync_source = excluded.sync_source, connection_id = excluded.connection_id
         where (e.series_id, e.title, e.description, e.location, e.start_time, e.end_time, e.all_day, e.timezone, e.status)
             is distinct from (excluded.series_id, excluded.title, excluded.description, excluded.location,
             excluded.start_time, excluded.end_time, excluded.all_day, excluded.timezone, excluded.status)
@@ -134,12 +135,15 @@ def set_expanded(conn: Connection, user_id: UUID, ids: Sequence[str], until: dat
     conn.execute(_SET_EXPANDED, {"user_id": user_id, "ids": list(ids), "until": until})
 
 
-def store_series(conn: Connection, user_id: UUID, events: Sequence[Event], until: datetime) -> tuple[Counts, int]:
+def store_series(
+    conn: Connection, user_id: UUID, events: Sequence[Event], until: datetime, origin: Origin = FILE
+) -> tuple[Counts, int]:
     """Write the series among `events`; returns what changed, and how many rows of single events made way for them."""
     counts = Counts()
     rows = [{"external_id": event.external_id, "ics": event.ics} for event in events]
     for chunk in _chunks(rows, CHUNK // 10):
-        row = conn.execute(_UPSERT_SERIES, {"user_id": user_id, "rows": json.dumps(chunk), "until": until}).one()
+        values = {"user_id": user_id, "rows": json.dumps(chunk), "until": until, **origin.values()}
+        row = conn.execute(_UPSERT_SERIES, values).one()
         counts += Counts(row.added, row.updated, row.unchanged)
     ids = [event.external_id for event in events]
     return counts, conn.execute(_DELETE_FORMER_SINGLES, {"user_id": user_id, "ids": ids}).rowcount
@@ -150,12 +154,17 @@ def drop_former_series(conn: Connection, user_id: UUID, ids: Sequence[str]) -> i
     return conn.execute(_DELETE_FORMER_SERIES, {"user_id": user_id, "ids": list(ids)}).scalar_one()
 
 
-def store_occurrences(conn: Connection, user_id: UUID, rows: Iterable[tuple[Occurrence, str | None]]) -> Counts:
-    """Write occurrences, each with the external id of its series or None. The last of two with one id holds."""
+def store_occurrences(
+    conn: Connection, user_id: UUID, rows: Iterable[tuple[Occurrence, str | None]], origin: Origin = FILE
+) -> Counts:
+    """Write occurrences, each with the external id of its series or None; those of a series have its origin.
+
+    The last of two with one id holds.
+    """
     unique = {occurrence.external_id: _row(occurrence, series) for occurrence, series in rows}
     counts = Counts()
     for chunk in _chunks(unique.values(), CHUNK):
-        row = conn.execute(_UPSERT_EVENTS, {"user_id": user_id, "rows": json.dumps(chunk)}).one()
+        row = conn.execute(_UPSERT_EVENTS, {"user_id": user_id, "rows": json.dumps(chunk), **origin.values()}).one()
         counts += Counts(row.added, row.updated, len(chunk) - row.added - row.updated)
     return counts
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from app.features.calendar import repository
-from app.features.calendar.models import CalendarChanges, Event, Window
+from app.features.calendar.models import FILE, CalendarChanges, Event, Origin, Window
 from app.features.calendar.parsing import read_events
 from app.formats.counts import Counts
 from app.formats.ics import Entry, read_entries
@@ -20,17 +20,14 @@ STRIDE = timedelta(days=90)  # expanded beyond the day that is needed, so that t
 
 
 def import_events(
-    conn: Connection, user_id: UUID, entries: Sequence[Entry], now: datetime, notes: Notes
+    conn: Connection, user_id: UUID, entries: Sequence[Entry], now: datetime, notes: Notes, origin: Origin = FILE
 ) -> CalendarChanges:
     """Store the events among `entries` in the caller's transaction; `now` (aware) is the middle of the window.
 
     Importing the same entries again changes nothing; changed ones are updated; occurrences that a series no longer has
     are removed. An event that a later file does not mention stays: files may be parts. Raises ImportProblem for an unknown user.
     """
-    zone = _zone(conn, user_id)
-    window = Window.around(now)
-    if (further := repository.furthest_expansion(conn, user_id)) and further > window.stop:
-        window = Window(window.start, further)  # what was needed later stays
+    zone, window = zone_and_window(conn, user_id, now)
     events = read_events(entries, zone, window, notes)
     # Single occurrences of a series that came earlier belong into it.
     stored = repository.stored_series(conn, user_id, [event.external_id for event in events if not event.complete])
@@ -38,19 +35,31 @@ def import_events(
         earlier = read_entries(stored[event.external_id], notes)
         events += read_events([*earlier, *event.entries], zone, window, notes)
     events = [event for event in events if event.complete or event.external_id not in stored]
-    return _store(conn, user_id, events, window)
+    return store(conn, user_id, events, window, origin)
 
 
-def _store(conn: Connection, user_id: UUID, events: Sequence[Event], window: Window) -> CalendarChanges:
+def zone_and_window(conn: Connection, user_id: UUID, now: datetime) -> tuple[str, Window]:
+    """The user's zone, the user locked, and the span in which his series are expanded. Raises ImportProblem as import_events."""
+    zone, window = _zone(conn, user_id), Window.around(now)
+    if (further := repository.furthest_expansion(conn, user_id)) and further > window.stop:
+        window = Window(window.start, further)  # what was needed later stays
+    return zone, window
+
+
+def store(
+    conn: Connection, user_id: UUID, events: Sequence[Event], window: Window, origin: Origin = FILE
+) -> CalendarChanges:
+    """Write these events in the caller's transaction, only what has changed; the rest of the user's calendar stays."""
     series = [event for event in events if event.ics]
     singles = [event for event in events if not event.ics]
     changes = CalendarChanges()
     former = repository.drop_former_series(conn, user_id, [e.external_id for e in singles if e.complete])
-    changes.events, made_way = repository.store_series(conn, user_id, series, window.stop)
+    changes.events, made_way = repository.store_series(conn, user_id, series, window.stop, origin)
     vanished = repository.drop_vanished(conn, user_id, series, window.start)
     rows = [(o, event.external_id) for event in series for o in event.occurrences]
-    changes.occurrences = repository.store_occurrences(conn, user_id, rows)
-    alone = repository.store_occurrences(conn, user_id, [(o, None) for event in singles for o in event.occurrences])
+    changes.occurrences = repository.store_occurrences(conn, user_id, rows, origin)
+    single_rows = [(o, None) for event in singles for o in event.occurrences]
+    alone = repository.store_occurrences(conn, user_id, single_rows, origin)
     changes.events += alone
     changes.occurrences += alone + Counts(removed=former + made_way + vanished)
     return changes
