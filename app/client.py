@@ -133,6 +133,28 @@ class Client:
         path = "/api/calendar/events/import"
         return self._call("POST", path, ImportReply, params=query, data=content, headers=headers)
 
+    def pause(self, job_type: str) -> bool:
+        """Begin no more jobs of a type, until `resume`. Returns whether it is paused."""
+        return self._call("POST", "/queue/pause", s.PauseReply, json={"jobType": job_type}).paused
+
+    def resume(self, job_type: str) -> bool:
+        """Begin jobs of a paused type again. Returns whether it is paused."""
+        return self._call("POST", "/queue/resume", s.PauseReply, json={"jobType": job_type}).paused
+
+    def schedules(self) -> list[s.Schedule]:
+        """Every schedule with its last and next run."""
+        return self._call("GET", "/schedules", s.SchedulesReply).schedules
+
+    def run_schedule(self, name: str) -> int:
+        """Run a schedule now; how many jobs it added."""
+        return self._call("POST", f"/schedules/{_part(name)}/run", s.RunScheduleReply).queued
+
+    def steer_jobs(self, action: str, *, dry_run: bool = False, **filter: Any) -> s.BulkSteerReply:
+        """`cancel` or `retry` all jobs of a filter: type, status, userId, before, after (aware), text, or all=True."""
+        given = {name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in filter.items()}
+        body = {"action": action, "filter": given, "dryRun": dry_run}
+        return self._call("POST", "/jobs/bulk", s.BulkSteerReply, json=body)
+
     def _call(self, method: str, path: str, reply: type[R], also: tuple[int, ...] = (), **parts: Any) -> R:
         try:
             answer = self._session.request(method, self.url + path, timeout=self._timeout, **parts)

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from app.queue.adding import AddedJob, add_job
+from app.queue.bulk import NewJob
 from app.queue.errors import WrongState
 from app.queue.reads import JobRow, find_job
 
@@ -43,11 +44,11 @@ def retry_job(conn: Connection, job_id: UUID) -> AddedJob:
         raise LookupError("Job not found")
     if old.status not in ("failed", "cancelled"):
         raise WrongState(f"A {old.status} job cannot be retried", old.status)
+    new = retried(old)
+    return add_job(conn, new.job_type, user_id=new.user_id, metadata=new.metadata, priority=new.priority)
+
+
+def retried(old: JobRow) -> NewJob:
+    """A job like `old`, due now: without its progress and its idempotency key, with `metadata.retriedFrom`."""
     metadata = {key: value for key, value in old.metadata.items() if key != "generation_progress"}
-    return add_job(
-        conn,
-        old.job_type,
-        user_id=old.user_id,
-        metadata={**metadata, "retriedFrom": str(old.id)},
-        priority=old.priority,
-    )
+    return NewJob(old.job_type, old.user_id, {**metadata, "retriedFrom": str(old.id)}, old.priority)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.queue.alerts import BROKER_AWAY, Alert, current_alerts
+from app.queue.pausing import paused_types
 from app.queue.reads import process_status, queue_stats
 from app.settings import Settings
 from app.web.endpoint import caller, endpoint, services
@@ -77,7 +78,7 @@ def get_health() -> tuple[HealthReply, int]:
     """Whether work is accepted and done"""
     pulse: Pulse = current_app.extensions["buildos.pulse"]
     now = services().clock.now()
-    counts, processes, alerts, database = _ask_database(pulse, now)
+    counts, processes, alerts, paused, database = _ask_database(pulse, now)
     checks = Checks(
         database=_word(database),
         broker=_word(broker := pulse.broker.is_there()),
@@ -98,17 +99,21 @@ def get_health() -> tuple[HealthReply, int]:
         totals={state: sum(row["count"] for row in shown if row["status"] == state) for state in STATES},
         checks=checks,
         alerts=[alert.as_api() for alert in alerts] if caller().is_operator else [],
+        paused=paused if caller().is_operator else [],
     )
     return reply, 503 if reply.status == "unhealthy" else 200
 
 
-def _ask_database(pulse: Pulse, now: datetime) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[Alert], bool]:
+def _ask_database(
+    pulse: Pulse, now: datetime
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[Alert], list[str], bool]:
     try:
         with services().engine.connect() as conn:
-            return queue_stats(conn), process_status(conn), pulse.alerts(conn, services().settings, now), True
+            alerts = pulse.alerts(conn, services().settings, now)
+            return queue_stats(conn), process_status(conn), alerts, paused_types(conn), True
     except SQLAlchemyError as error:
         log.warning("health: database away", error=type(error).__name__)
-        return [], [], [], False
+        return [], [], [], [], False
 
 
 def _alive(processes: list[dict[str, Any]], kind: str, now: datetime) -> bool:

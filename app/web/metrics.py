@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from flask import Blueprint, Response, current_app
 
 from app.queue.alerts import current_alerts
+from app.queue.pausing import paused_types
 from app.queue.reads import process_status, queue_stats
 from app.web.endpoint import OtherReply, endpoint, services
 
@@ -24,10 +25,12 @@ def get_metrics() -> Response:
         kinds = [row["kind"] for row in process_status(conn)]
         standing = current_alerts(conn, services().settings, now=services().clock.now(), broker_there=there)
         alerts = [({"name": alert.name}, alert.value) for alert in standing]
+        paused = [({"job_type": name}, 1) for name in paused_types(conn)]
     text = (
         _family("buildos_jobs", "Jobs by type and state.", jobs)
         + _family("buildos_processes", "Processes that gave a sign of life.", [({"kind": k}, kinds.count(k)) for k in ("worker", "beat")])
         + _family("buildos_alert", "The measure of an alert while it is raised: failures, seconds, or the number missing.", alerts)
+        + _family("buildos_paused", "Job types that are held back.", paused)
     )
     return Response(text, content_type=TEXT)
 

@@ -166,7 +166,9 @@ class Checks(Reply):
 
 
 class AlertShown(Reply):
-    name: str = Field(description="Stays the same while the trouble lasts: failing:<job_type>, pending_age, no_worker, …")
+    name: str = Field(
+        description="Stays the same while the trouble lasts: failing:<job_type>, pending_age, no_worker, …"
+    )
     message: str
     value: float = Field(description="Its measure: failures, seconds, or how many are missing.")
 
@@ -185,6 +187,47 @@ class HealthReply(Reply):
     totals: dict[str, int]
     checks: Checks
     alerts: list[AlertShown] = Field(description="What an operator must hear of, the gravest first.")
+    paused: list[str] = Field(description="Job types that are held back.")
+
+
+class PauseReply(Reply):
+    success: Literal[True] = True
+    jobType: str
+    paused: bool
+
+
+class BulkSteerReply(Reply):
+    success: Literal[True] = True
+    matched: int = Field(description="Jobs of the filter, whatever their state.")
+    eligible: int = Field(
+        description="Those that the action applies to: live ones to cancel, failed or cancelled ones to retry."
+    )
+    changed: int = Field(description="Jobs cancelled, or new ones queued; 0 with dryRun.")
+    refused: int = Field(description="Retries whose metadata does not fit the job type any more.")
+    dryRun: bool
+
+
+class Schedule(Reply):
+    """What a schedule did last and does next."""
+
+    name: str
+    cron: str = Field(description="When it ticks, in UTC.")
+    lastRun: datetime | None = Field(description="Its last success; null: it has never run.")
+    lastOutcome: Literal["succeeded", "failed"] | None = Field(description="Of the latest try.")
+    lastQueued: int | None = Field(description="Jobs that its last success added.")
+    lastError: str | None = Field(description="Why it failed since its last success.")
+    lastErrorAt: datetime | None
+    coveredUntil: datetime | None = Field(description="Everything due up to here is queued.")
+    nextRun: datetime
+
+
+class SchedulesReply(Reply):
+    schedules: list[Schedule]
+
+
+class RunScheduleReply(Reply):
+    success: Literal[True] = True
+    queued: int = Field(description="Jobs added.")
 
 
 class Brief(Reply):

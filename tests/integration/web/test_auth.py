@@ -77,6 +77,23 @@ def test_counts_are_for_operators(call, user):
     assert call(KEY, "GET", "/queue/stats").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/queue/pause", {"jobType": "other"}),
+        ("POST", "/queue/resume", {"jobType": "other"}),
+        ("GET", "/schedules", {}),
+        ("POST", "/schedules/check_and_schedule_briefs/run", {}),
+        ("POST", "/jobs/bulk", {"action": "cancel", "filter": {"all": True}}),
+    ],
+    ids=["pause", "resume", "schedules", "run", "bulk"],
+)
+def test_operations_are_for_operators(call, user, method, path, body):
+    assert call(None, method, path, **body).status_code == 401
+    assert call(token(user), method, path, **body).status_code == 403
+    assert call(KEY, method, path, **body).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/health"])
 @pytest.mark.parametrize("bearer", [None, "nonsense"])
 def test_what_is_public(call, path, bearer):

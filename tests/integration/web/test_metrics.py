@@ -18,4 +18,5 @@ def test_jobs_processes_and_alerts_are_there(http, database):
     assert any(line.startswith('buildos_alert{name="no_worker"}') for line in lines)
     assert [line for line in lines if line.startswith("# TYPE")] == [
         "# TYPE buildos_jobs gauge", "# TYPE buildos_processes gauge", "# TYPE buildos_alert gauge",
+        "# TYPE buildos_paused gauge",
     ]  # fmt: skip

@@ -1,0 +1,151 @@
+"""Cancelling and retrying many jobs: in small batches, each a transaction of its own, so that nobody waits for long (CONTRACT 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.db.commit import OutcomeUnknown, transaction
+from app.queue.adding import AddedJob
+from app.queue.bulk import add_jobs
+from app.queue.reads import find_jobs
+from app.queue.steering import cancel_job, retried
+
+BATCH = 500  # jobs in one transaction
+
+LIVE = ("pending", "processing", "retrying")
+RETRIABLE = ("failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs: those that everything given here says. Times are aware and about `created_at`, `after` included, `before` not.
+
+    `text` is looked for in a job's name, its error and its metadata, in upper or lower case.
+    """
+
+    job_type: str | None = None
+    status: str | None = None
+    user_id: UUID | None = None
+    before: datetime | None = None
+    after: datetime | None = None
+    text: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing, so that every job is meant."""
+        return all(value is None for value in astuple(self))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`matched` by the filter; `eligible`, as the action applies to their state; `changed` or newly queued.
+
+    `refused`: retries whose metadata does not fit its type's model any more.
+    """
+
+    matched: int
+    eligible: int
+    changed: int
+    refused: int = 0
+
+
+_MATCHES = """
+    (cast(:job_type as text) is null or job_type = cast(:job_type as queue_type))
+    and (cast(:status as text) is null or status = cast(:status as queue_status))
+    and (cast(:user_id as uuid) is null or user_id = cast(:user_id as uuid))
+    and (cast(:before as timestamptz) is null or created_at < cast(:before as timestamptz))
+    and (cast(:after as timestamptz) is null or created_at >= cast(:after as timestamptz))
+    and (cast(:text as text) is null
+         or strpos(lower(concat_ws(' ', queue_job_id, error_message, metadata::text)), lower(cast(:text as text))) > 0)
+"""
+_FIND = text(f"select id, status::text as status from queue_jobs where {_MATCHES} order by id")
+_COUNT = text(
+    f"select count(*) as matched, count(*) filter (where status::text = any(:eligible)) as eligible from queue_jobs where {_MATCHES}"
+)
+
+
+def count(engine: Engine, action: Literal["cancel", "retry"], wanted: JobFilter) -> Outcome:
+    """What `steer` would find now; nothing is changed."""
+    with engine.connect() as conn:
+        row = conn.execute(_COUNT, {**vars(wanted), "eligible": list(_states(action))}).one()
+    return Outcome(row.matched, row.eligible, 0)
+
+
+def steer(engine: Engine, action: Literal["cancel", "retry"], wanted: JobFilter) -> Outcome:
+    """Cancel the live jobs of a filter, or add a new job like each failed or cancelled one. Jobs added meanwhile are left alone.
+
+    Raises OutcomeUnknown when the database goes away after some were changed.
+    """
+    matched = eligible = changed = refused = 0
+    try:
+        for rows in _batches(engine, _FIND, vars(wanted)):
+            ids = [row.id for row in rows if row.status in _states(action)]
+            matched, eligible = matched + len(rows), eligible + len(ids)
+            if action == "cancel":
+                changed += cancel(engine, ids, _states(action) if wanted.status is None else (wanted.status,))
+            else:
+                added, unfit = _retry(engine, ids)
+                changed, refused = changed + added, refused + unfit
+    except SQLAlchemyError:
+        if changed == 0:
+            raise
+        raise OutcomeUnknown(f"the database went away after {changed} jobs") from None
+    return Outcome(matched, eligible, changed, refused)
+
+
+def _states(action: str) -> tuple[str, ...]:
+    return LIVE if action == "cancel" else RETRIABLE
+
+
+def _batches(engine: Engine, query: Any, values: dict[str, Any]) -> Iterator[Sequence[Any]]:
+    """The rows of a query, some at a time, as they were when it began."""
+    with engine.connect() as reader:
+        yield from reader.execution_options(stream_results=True).execute(query, values).partitions(BATCH)
+
+
+_CANCEL = text(
+    """
+    with chosen as materialized (
+        select id from queue_jobs where id = any(:ids) and status::text = any(:states) order by id for update skip locked
+    )
+    update queue_jobs q set status = 'cancelled' from chosen where q.id = chosen.id returning q.id
+    """
+)
+_STILL = text("select id from queue_jobs where id = any(:ids) and status::text = any(:states)")
+
+
+def cancel(engine: Engine, ids: Sequence[UUID], states: Sequence[str], message: str = "cancelled in bulk") -> int:
+    """Cancel those of `ids` (at most a batch) that are in one of `states`. Returns how many.
+
+    Two who lock many rows could wait for each other: so a row that somebody holds is left out, and then waited for by itself.
+    """
+    if not ids:
+        return 0
+    values = {"ids": list(ids), "states": list(states)}
+    with transaction(engine) as conn:
+        conn.execute(text("select set_config('buildos.message', :message, true)"), {"message": message})
+        cancelled = len(conn.execute(_CANCEL, values).all())
+    if cancelled < len(ids):
+        with engine.connect() as conn:
+            held = list(conn.execute(_STILL, values).scalars())
+        for job_id in held:
+            with transaction(engine) as conn:
+                cancelled += cancel_job(conn, job_id, message)
+    return cancelled
+
+
+def _retry(engine: Engine, ids: Sequence[UUID]) -> tuple[int, int]:
+    if not ids:
+        return 0, 0
+    with transaction(engine) as conn:
+        jobs = find_jobs(conn, ids)
+        answers = add_jobs(conn, [retried(jobs[job_id]) for job_id in ids if job_id in jobs])
+    added = sum(isinstance(answer, AddedJob) for answer in answers)
+    return added, len(answers) - added
