@@ -16,6 +16,7 @@ from urllib.parse import quote
 import requests
 from pydantic import BaseModel, ValidationError
 
+from app.web import notification_schemas as n
 from app.web import schemas as s
 from app.web.calendar_files import ImportReply
 
@@ -154,6 +155,58 @@ class Client:
         given = {name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in filter.items()}
         body = {"action": action, "filter": given, "dryRun": dry_run}
         return self._call("POST", "/jobs/bulk", s.BulkSteerReply, json=body)
+
+    def queue_notification(
+        self,
+        user_id: str,
+        channel: str,
+        event_type: str,
+        payload: dict[str, Any],
+        metadata: dict[str, Any] | None = None,
+    ) -> n.QueueNotificationReply:
+        """Queue a notification on one channel: push, email, in-app or sms."""
+        body = _given(userId=str(user_id), channel=channel, eventType=event_type, payload=payload, metadata=metadata)
+        return self._call("POST", "/queue/notification", n.QueueNotificationReply, json=body)
+
+    def queue_email(
+        self, user_id: str, to: str, subject: str, *, html: str | None = None, text: str | None = None
+    ) -> n.QueueEmailReply:
+        """Queue a mail; `html` or `text`, or both."""
+        body = _given(userId=str(user_id), to=to, subject=subject, html=html, text=text)
+        return self._call("POST", "/queue/email", n.QueueEmailReply, json=body)
+
+    def notifications(
+        self, user_id: str, *, limit: int = 20, cursor: str | None = None, unread: bool = False
+    ) -> n.NotificationsReply:
+        """A page of what a user sees in the app, newest first."""
+        query = _given(limit=limit, cursor=cursor, unread="true" if unread else None)
+        return self._call("GET", f"/users/{_part(user_id)}/notifications", n.NotificationsReply, params=query)
+
+    def read_notification(self, user_id: str, notification_id: str) -> n.ReadReply:
+        """Note that the user has read it; 404 when it is not theirs."""
+        return self._call("POST", f"/users/{_part(user_id)}/notifications/{_part(notification_id)}/read", n.ReadReply)
+
+    def preferences(self, user_id: str) -> n.PreferencesReply:
+        """Brief, SMS and notification preferences."""
+        return self._call("GET", f"/users/{_part(user_id)}/preferences", n.PreferencesReply)
+
+    def change_preferences(self, user_id: str, **parts: Any) -> n.PreferencesReply:
+        """Change what is given: `brief={"is_active": True}`, `sms={…}`, `notifications={…}`, `timezone="Europe/Berlin"`."""
+        return self._call("PUT", f"/users/{_part(user_id)}/preferences", n.PreferencesReply, json=parts)
+
+    def push_key(self) -> str | None:
+        """The key that browsers subscribe to pushes with; None where there is none."""
+        return self._call("GET", "/push/public-key", n.PushKeyReply).publicKey
+
+    def subscribe_to_push(self, user_id: str, subscription: dict[str, Any]) -> n.SubscribeReply:
+        """Keep a browser's subscription, as its `toJSON()` gives it."""
+        body = {**subscription, "userId": str(user_id)}
+        return self._call("POST", "/push/subscriptions", n.SubscribeReply, json=body)
+
+    def unsubscribe_from_push(self, user_id: str, endpoint: str) -> bool:
+        """Forget a browser's subscription; False when there was none."""
+        body = {"userId": str(user_id), "endpoint": endpoint}
+        return self._call("DELETE", "/push/subscriptions", n.UnsubscribeReply, json=body).removed
 
     def _call(self, method: str, path: str, reply: type[R], also: tuple[int, ...] = (), **parts: Any) -> R:
         try:

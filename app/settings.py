@@ -7,6 +7,8 @@ gives, so the environment always wins (CONTRACT 11).
 
 from __future__ import annotations
 
+import base64
+import re
 from email.utils import parseaddr
 from functools import lru_cache
 from ipaddress import ip_address
@@ -164,6 +166,29 @@ class Settings(BaseSettings):
         validate_default=True,
         description="Where mail is posted to; an address without a path gets /api/webhooks/send-notification-email.",
     )
+    web_app_url: str | None = Field(
+        None, description="Address of the web app, before the paths in notifications. Without one, mails and SMS have no link."
+    )
+    vapid_public_key: str | None = Field(
+        None,
+        validation_alias=_env("VAPID_PUBLIC_KEY", "PUBLIC_VAPID_PUBLIC_KEY"),
+        description="Key browsers subscribe to pushes with; `buildos vapid-keys` makes a pair.",
+    )
+    vapid_private_key: SecretStr | None = Field(
+        None,
+        validate_default=True,
+        validation_alias=_env("VAPID_PRIVATE_KEY", "PRIVATE_VAPID_PRIVATE_KEY"),
+        description="Its private half. Without keys pushes go to the folder PUSH_OUTBOX.",
+    )
+    vapid_subject: str | None = Field(
+        None, validate_default=True, description="Where a push service reaches you, as mailto:you@example.com."
+    )
+    push_outbox: str | None = Field(
+        None, description="Folder of pushes (.json) where there are no VAPID keys. Defaults to `push` in BUILDOS_HOME."
+    )
+    push_allow_insecure: bool = Field(
+        False, description="Let pushes go to plain http and to private networks. For tests on one machine."
+    )
 
     @field_validator("allowed_origins", "llm_models", "job_modules", mode="before")
     @classmethod
@@ -186,7 +211,7 @@ class Settings(BaseSettings):
             raise ValueError("expects redis://host:port/number")
         return value
 
-    @field_validator("public_url")
+    @field_validator("public_url", "web_app_url")
     @classmethod
     def _public(cls, value: str | None) -> str | None:
         parts = urlsplit(value or "")
@@ -216,6 +241,27 @@ class Settings(BaseSettings):
             raise ValueError("expects https; WEBHOOK_ALLOW_INSECURE=true would let plain http through")
         return value
 
+    @field_validator("vapid_private_key")
+    @classmethod
+    def _vapid(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        private, public = value.get_secret_value() if value else "", info.data.get("vapid_public_key") or ""
+        if not private and not public:
+            return None
+        if not private or not public:
+            raise ValueError("VAPID_PUBLIC_KEY and VAPID_PRIVATE_KEY belong together; make both with: buildos vapid-keys")
+        if _vapid_public(private) != public.rstrip("="):
+            raise ValueError("expects the private half of VAPID_PUBLIC_KEY, as buildos vapid-keys prints it")
+        return value
+
+    @field_validator("vapid_subject")
+    @classmethod
+    def _subject(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if not info.data.get("vapid_private_key"):
+            return value or None
+        if not re.fullmatch(r"mailto:[^\s@]+@[^\s@]+\.[^\s@.]+|https://[\w-]+(\.[\w-]+)+", value or ""):
+            raise ValueError("with VAPID keys an address is needed, as mailto:you@example.com or https://example.com")
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _profile(cls, values: Any) -> Any:
@@ -236,6 +282,11 @@ class Settings(BaseSettings):
     def outbox_folder(self) -> Path:
         """Where mails are laid down that no server takes."""
         return Path(self.mail_outbox or Path(self.buildos_home or CHECKOUT / ".buildos") / "outbox").expanduser().absolute()
+
+    @property
+    def push_folder(self) -> Path:
+        """Where pushes are laid down while there are no keys to send them with."""
+        return Path(self.push_outbox or Path(self.buildos_home or CHECKOUT / ".buildos") / "push").expanduser().absolute()
 
     @property
     def listen_url(self) -> str:
@@ -261,6 +312,20 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _vapid_public(private: str) -> str | None:
+    """The public key of a private one, both in base64url; None where that is no key."""
+    from cryptography.hazmat.primitives.asymmetric import ec  # slow to import, and needed with keys alone
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    try:
+        number = int.from_bytes(base64.urlsafe_b64decode(private + "=" * (-len(private) % 4)), "big")
+        key = ec.derive_private_key(number, ec.SECP256R1())
+    except ValueError:
+        return None
+    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return base64.urlsafe_b64encode(point).rstrip(b"=").decode()
 
 
 def plain_url(url: str) -> str:

@@ -12,14 +12,17 @@ from app.adapters.mail_mime import sender_of
 from app.adapters.mail_outbox import Outbox
 from app.adapters.mail_smtp import SmtpMail
 from app.adapters.mail_webhook import WebhookMail
+from app.adapters.push_local import LocalPush
 from app.db.engine import make_engine
 from app.features.briefs.service import BriefService
 from app.features.calendar.service import ensure_expanded
 from app.features.email.sending import Sender
 from app.features.email.service import EmailService
+from app.features.notifications.service import NotificationService
 from app.ports.clock import Clock, SystemClock
 from app.ports.llm import LLM
 from app.ports.mail import Mail
+from app.ports.push import Push
 from app.queue.claims import Claim
 from app.settings import Settings
 
@@ -38,6 +41,7 @@ class Services:
     clock: Clock
     briefs: BriefService
     email: EmailService
+    notifications: NotificationService
     failure_notes: dict[str, FailureNote] = field(default_factory=dict)
 
 
@@ -49,15 +53,25 @@ def build(
     clock: Clock | None = None,
     llm: LLM | None = None,
     mail: Mail | None = None,
+    push: Push | None = None,
 ) -> Services:
     """The services of this process, on the real adapters where none is passed. Nothing connects before its first use."""
     engine = engine or make_engine(settings, application_name=application_name)
     clock = clock or SystemClock()
-    briefs = BriefService(engine, clock, llm or ChainLLM(settings), expand_calendar=ensure_expanded)
+    notifications = NotificationService(engine, clock, push or _push(settings), web_app=settings.web_app_url)
+    briefs = BriefService(
+        engine,
+        clock,
+        llm or ChainLLM(settings),
+        expand_calendar=ensure_expanded,
+        announce=notifications.announce,
+    )
     email = _email(settings, engine, clock, mail)
-    notes = {"generate_daily_brief": _brief_note(briefs)}
+    notes = {"generate_daily_brief": _brief_note(briefs), "send_notification": _notification_note(notifications)}
     notes |= dict.fromkeys(("generate_brief_email", "send_email", "send_notification_email"), _email_note(email))
-    return Services(settings, engine, clock, briefs, email, failure_notes=notes)
+    for carrier in ("send_notification_email", "send_sms"):
+        notes[carrier] = _carrier_note(notifications, notes.get(carrier))
+    return Services(settings, engine, clock, briefs, email, notifications, failure_notes=notes)
 
 
 def _email(settings: Settings, engine: Engine, clock: Clock, mail: Mail | None) -> EmailService:
@@ -68,9 +82,37 @@ def _email(settings: Settings, engine: Engine, clock: Clock, mail: Mail | None) 
     return EmailService(Sender(engine, clock, public_url=settings.public_url, domain=domain), chosen, own_mail)
 
 
+def _push(settings: Settings) -> Push:
+    """Pushes leave for the browsers' services, without VAPID keys into a folder."""
+    if settings.vapid_private_key is None:
+        return LocalPush(settings)
+    from app.adapters.push_web import WebPush  # brings an HTTP library along that nobody else needs
+
+    return WebPush(settings)
+
+
 def _email_note(email: EmailService) -> FailureNote:
     def note(conn: Connection, held: Claim, message: str, final: bool) -> None:
         email.failed(conn, job_id=held.id, user_id=held.user_id, metadata=held.metadata, final=final)
+
+    return note
+
+
+def _notification_note(notifications: NotificationService) -> FailureNote:
+    def note(conn: Connection, held: Claim, message: str, final: bool) -> None:
+        notifications.failed(conn, job_id=held.id, user_id=held.user_id, metadata=held.metadata, error=message)
+
+    return note
+
+
+def _carrier_note(notifications: NotificationService, own: FailureNote | None) -> FailureNote:
+    """The note of a job that may carry a notification: its own feature's first."""
+
+    def note(conn: Connection, held: Claim, message: str, final: bool) -> None:
+        if own is not None:
+            own(conn, held, message, final)
+        if final:
+            notifications.carrier_failed(conn, user_id=held.user_id, metadata=held.metadata, error=message)
 
     return note
 

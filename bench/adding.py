@@ -16,7 +16,7 @@ import psycopg
 from app.queue.catalog import JOB_TYPES
 from app.settings import get_settings, plain_url
 
-_METADATA = {"send_notification": '{"channel": "in-app", "eventType": "bench", "payload": {}}'}
+_METADATA = {"send_notification": '{"channel": "in-app", "eventType": "system.announcement", "payload": {"title": "bench"}}'}
 
 
 def job_type() -> str:

@@ -46,11 +46,13 @@ def post(
     *,
     timeout: float,
     allow_insecure: bool = False,
+    allow_this_machine: bool = True,
     tls: ssl.SSLContext | None = None,
 ) -> Reply:
     """POST `body`, all in `timeout` seconds. Raises ForbiddenTarget or NoReply; any status is a reply.
 
-    Without `allow_insecure` the target is https on a public address, or this machine.
+    Without `allow_insecure` the target is https on a public address, or this machine where an operator chose the address;
+    where users do, `allow_this_machine` is False.
     """
     deadline = time.monotonic() + timeout
     parts = urlsplit(url)
@@ -58,9 +60,10 @@ def post(
     secure = parts.scheme == "https"
     if parts.scheme not in ("http", "https") or not host:
         raise ForbiddenTarget("it is no http or https address")
-    if not secure and not is_loopback(host) and not allow_insecure:
+    here = allow_this_machine and is_loopback(host)
+    if not secure and not here and not allow_insecure:
         raise ForbiddenTarget("it is not https")
-    address = _address(host, parts.port or (443 if secure else 80), allow_insecure)
+    address = _address(host, parts.port or (443 if secure else 80), here, allow_insecure)
     connection = _Pinned(host, address, timeout, (tls or ssl.create_default_context()) if secure else None)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     sent = False
@@ -79,7 +82,7 @@ def post(
         connection.close()
 
 
-def _address(host: str, port: int, allow_insecure: bool) -> tuple[str, int]:
+def _address(host: str, port: int, here: bool, allow_insecure: bool) -> tuple[str, int]:
     """The address to connect to, checked."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -90,7 +93,7 @@ def _address(host: str, port: int, allow_insecure: bool) -> tuple[str, int]:
         ip = ip_address(address.split("%")[0])
         ip = getattr(ip, "ipv4_mapped", None) or ip
         # A name that is not this machine's has no business leading here.
-        allowed = ip.is_loopback if is_loopback(host) else ip.is_global and not ip.is_multicast
+        allowed = ip.is_loopback if here else ip.is_global and not ip.is_multicast
         if not (allowed or (allow_insecure and not (ip.is_link_local or ip.is_multicast or ip.is_unspecified))):
             raise ForbiddenTarget("it leads into an inner network")
     return addresses[0], port

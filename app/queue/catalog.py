@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 
 from app.queue import models as m
+from app.queue import notification_events as n
 from app.queue.errors import InvalidMetadata
 
 
@@ -39,7 +40,7 @@ _TYPES = (
     JobType("onboarding_analysis", "planning", m.OnboardingMetadata, m.OnboardingResult, 1, 540, 600),
     JobType("send_sms", "notify", m.SmsMetadata, m.SmsResult, 10, 50, 60, leasable=True),
     JobType("schedule_daily_sms", "notify", m.DailySmsMetadata, m.DailySmsResult, 5, 110, 120, leasable=True),
-    JobType("send_notification", "notify", m.NotificationMetadata, m.NotificationResult, 5, 110, 120, leasable=True),
+    JobType("send_notification", "notify", n.NotificationMetadata, n.NotificationResult, 5, 110, 120, leasable=True),
     JobType("send_notification_email", "email", m.NotificationEmailMetadata, m.MessageResult),
     JobType("process_brain_dump", "planning", m.BrainDumpMetadata, m.OpenResult, 5, 540, 600),
     JobType("send_email", "email", m.EmailMetadata, m.MessageResult),

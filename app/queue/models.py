@@ -163,18 +163,6 @@ class DailySmsResult(Model):
     failed_count: int
 
 
-class NotificationMetadata(JobMetadata):
-    channel: Literal["push", "email", "in-app", "sms"]
-    eventType: Text
-    payload: dict[str, Any]
-
-
-class NotificationResult(Model):
-    deliveryId: str
-    status: Literal["sent", "failed", "skipped"]
-    channel: str
-
-
 class NotificationEmailMetadata(JobMetadata):
     """Either `title` with `body` (Markdown) and a button to `url`, or `htmlContent`/`textContent`, or the email `emailId`."""
 

@@ -58,6 +58,11 @@ class RunningJob:
         """Number of this run, from 1."""
         return self._held.attempt
 
+    @property
+    def is_last_attempt(self) -> bool:
+        """Whether a failure of this run ends the job."""
+        return self._held.attempt >= self._held.max_attempts
+
     def progress(self, step: str, percent: float, message: str, projects: dict[str, int] | None = None) -> None:
         """Write `metadata.generation_progress`: a step's name, 0–100, a line for people, and counts of projects.
 

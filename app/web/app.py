@@ -14,7 +14,22 @@ from app.features.briefs.reads import briefs_by_id
 from app.queue.reads import find_jobs
 from app.realtime.feed import Feed
 from app.realtime.server import attach_realtime
-from app.web import bulk, calendar_files, email, health, jobs, many, metrics, pages, pausing, queue, schedules, users
+from app.web import (
+    bulk,
+    calendar_files,
+    email,
+    health,
+    jobs,
+    many,
+    metrics,
+    notifications,
+    pages,
+    pausing,
+    preferences,
+    queue,
+    schedules,
+    users,
+)
 from app.web.cors import OriginGate
 from app.web.endpoint import MAX_BODY
 from app.web.errors import ApiError, register_errors
@@ -23,6 +38,22 @@ log = structlog.get_logger("http")
 
 
 FEED_CONNECTIONS = 3
+BLUEPRINTS = (
+    health,
+    metrics,
+    queue,
+    bulk,
+    jobs,
+    users,
+    preferences,
+    notifications,
+    email,
+    calendar_files,
+    many,
+    pausing,
+    schedules,
+    pages,
+)  # in the order of the API's description
 
 
 class _Json(DefaultJSONProvider):
@@ -37,7 +68,7 @@ def create_app(services: Any) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY + 1  # a body of unknown length is cut here, and then too long
     app.extensions["buildos"] = services
     app.extensions["buildos.pulse"] = health.Pulse(services.settings.redis_url)
-    for module in (health, metrics, queue, bulk, jobs, users, email, calendar_files, many, pausing, schedules, pages):
+    for module in BLUEPRINTS:
         app.register_blueprint(module.blueprint)
     register_errors(app)
     app.before_request(_begin)

@@ -19,7 +19,7 @@ DONE = [(None, "pending"), ("pending", "processing"), ("processing", "completed"
 
 
 def notify(database: Database, user: UUID, times: int = 1, **payload: Any) -> list[UUID]:
-    metadata = {"channel": "in-app", "eventType": "system.announcement", "payload": payload}
+    metadata = {"channel": "in-app", "eventType": "system.announcement", "payload": {"title": "drill", **payload}}
     with database.engine.begin() as conn:
         return list(
             conn.execute(

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -40,6 +40,21 @@ FARTHEST_EXPANSION = timedelta(days=2 * 366)
 ExpandCalendar = Callable[[Connection, UUID, datetime], object]
 
 
+class Announce(Protocol):
+    """Tells a user of an event, once for each key, on the channels they have chosen for it."""
+
+    def __call__(
+        self,
+        conn: Connection,
+        user_id: UUID,
+        event_type: str,
+        payload: dict[str, Any],
+        *,
+        correlation_id: str,
+        key: str,
+    ) -> object: ...
+
+
 class BriefService:
     """Makes daily briefs. Holds no state of its own: one instance serves every job of a process."""
 
@@ -50,12 +65,14 @@ class BriefService:
         llm: LLM,
         *,
         expand_calendar: ExpandCalendar | None = None,
+        announce: Announce | None = None,
         tick_seconds: float = TICK_SECONDS,
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._llm = llm
         self._expand_calendar = expand_calendar
+        self._announce = announce or (lambda *_, **__: None)
         self._tick_seconds = tick_seconds
 
     def generate(self, job: RunningJob) -> DailyBriefResult:
@@ -116,6 +133,10 @@ class BriefService:
         if final:
             payload = {"error": error, "briefDate": day.isoformat() if day else str(given or "")[:40]}
             emit(conn, user_id, "brief_failed", payload, key=f"brief_failed:{job_id}")
+            given = metadata.get("correlationId") if isinstance(metadata, dict) else None
+            told = {"error": error, "briefDate": day.isoformat() if day else None}
+            correlation_id = given if isinstance(given, str) else str(job_id)
+            self._announce(conn, user_id, "brief.failed", told, correlation_id=correlation_id, key=f"{job_id}-failed")
 
     def _leave(self, job: RunningJob) -> None:
         """Take down the sign "is being made" of a cancelled job: nobody else will. A job that runs elsewhere keeps it.
@@ -264,6 +285,10 @@ class BriefService:
                 "timezone": brief.day.zone.key,
             }
             emit(conn, job.user_id, "brief_completed", payload, key=f"brief_completed:{job.id}")
+            correlation_id = job.metadata.correlationId or str(job.id)
+            self._announce(
+                conn, job.user_id, "brief.completed", payload, correlation_id=correlation_id, key=f"{job.id}-completed"
+            )
         written = sum(section.project_id is not None and section.failed is None for section in brief.sections)
         return _result(brief_id, brief.day, written, email_queued)
 
@@ -284,6 +309,7 @@ class BriefService:
                 "emailId": str(email_id),
                 "briefId": str(brief_id),
                 "recipientEmail": recipient,
+                "correlationId": job.metadata.correlationId or str(job.id),
             },
             dedup_key=f"brief-email-{email_id}",
         )

@@ -244,6 +244,7 @@ class TestEmail:
         assert len(email["tracking_id"]) == 32
         assert busy.email_jobs() == [{
             "userId": str(busy.user), "emailId": str(email["id"]), "briefId": result.briefId, "recipientEmail": "ada@example.com",
+            "correlationId": str(busy.held.id),
         }]  # fmt: skip
 
     @pytest.mark.parametrize("wanted", [None, False])

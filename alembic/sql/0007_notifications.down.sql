@@ -1,0 +1,1 @@
+drop table notification_pushes, notifications, notification_deliveries, push_subscriptions, user_notification_preferences;
