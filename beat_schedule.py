@@ -33,6 +33,11 @@ BEAT_SCHEDULE = {
         "schedule": crontab(minute="*/5"),
         "options": {"expires": 4 * MINUTE},
     },
+    "refresh_sms_metrics": {
+        "task": "refresh_sms_metrics",
+        "schedule": crontab(minute="*/5"),
+        "options": {"expires": 4 * MINUTE},
+    },
     # Every worker sweeps by itself; this one is for the minute in which none does.
     "sweep": {
         "task": "sweep",

@@ -190,6 +190,24 @@ class Settings(BaseSettings):
         False, description="Let pushes go to plain http and to private networks. For tests on one machine."
     )
 
+    private_twilio_account_sid: str | None = Field(
+        None,
+        validation_alias=_env("PRIVATE_TWILIO_ACCOUNT_SID", "TWILIO_ACCOUNT_SID"),
+        description="Account at Twilio. Without all three of these, text messages fail with \"SMS not configured\".",
+    )
+    private_twilio_auth_token: SecretStr | None = Field(
+        None,
+        validation_alias=_env("PRIVATE_TWILIO_AUTH_TOKEN", "TWILIO_AUTH_TOKEN"),
+        description="Its token: for sending, and for the signatures of Twilio's calls.",
+    )
+    private_twilio_messaging_service_sid: str | None = Field(
+        None,
+        validation_alias=_env("PRIVATE_TWILIO_MESSAGING_SERVICE_SID", "TWILIO_MESSAGING_SERVICE_SID"),
+        description="The messaging service that text messages leave by.",
+    )
+    twilio_base_url: str = Field("https://api.twilio.com", description="Any address that speaks Twilio's API.")
+    twilio_timeout: Annotated[float, Field(gt=0, le=40)] = Field(15.0, description="Seconds one call of Twilio may take.")
+
     @field_validator("allowed_origins", "llm_models", "job_modules", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -218,6 +236,16 @@ class Settings(BaseSettings):
         if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
             raise ValueError("expects an address such as https://jobs.example.com")
         return (value or "").rstrip("/") or None
+
+    @field_validator("twilio_base_url")
+    @classmethod
+    def _twilio(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("expects an address such as https://api.twilio.com")
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
+            raise ValueError("expects https: the token travels with every call")
+        return value.rstrip("/")
 
     @field_validator("email_from")
     @classmethod

@@ -13,16 +13,19 @@ from app.adapters.mail_outbox import Outbox
 from app.adapters.mail_smtp import SmtpMail
 from app.adapters.mail_webhook import WebhookMail
 from app.adapters.push_local import LocalPush
+from app.adapters.sms_none import NoSms
 from app.db.engine import make_engine
 from app.features.briefs.service import BriefService
 from app.features.calendar.service import ensure_expanded
 from app.features.email.sending import Sender
 from app.features.email.service import EmailService
 from app.features.notifications.service import NotificationService
+from app.features.sms.service import SmsService
 from app.ports.clock import Clock, SystemClock
 from app.ports.llm import LLM
 from app.ports.mail import Mail
 from app.ports.push import Push
+from app.ports.sms import Sms
 from app.queue.claims import Claim
 from app.settings import Settings
 
@@ -42,6 +45,7 @@ class Services:
     briefs: BriefService
     email: EmailService
     notifications: NotificationService
+    sms: SmsService
     failure_notes: dict[str, FailureNote] = field(default_factory=dict)
 
 
@@ -54,6 +58,7 @@ def build(
     llm: LLM | None = None,
     mail: Mail | None = None,
     push: Push | None = None,
+    sms: Sms | None = None,
 ) -> Services:
     """The services of this process, on the real adapters where none is passed. Nothing connects before its first use."""
     engine = engine or make_engine(settings, application_name=application_name)
@@ -69,9 +74,11 @@ def build(
     email = _email(settings, engine, clock, mail)
     notes = {"generate_daily_brief": _brief_note(briefs), "send_notification": _notification_note(notifications)}
     notes |= dict.fromkeys(("generate_brief_email", "send_email", "send_notification_email"), _email_note(email))
+    texts = SmsService(engine, clock, sms or _sms(settings), ensure_expanded)
+    notes["send_sms"] = _sms_note(texts)
     for carrier in ("send_notification_email", "send_sms"):
         notes[carrier] = _carrier_note(notifications, notes.get(carrier))
-    return Services(settings, engine, clock, briefs, email, notifications, failure_notes=notes)
+    return Services(settings, engine, clock, briefs, email, notifications, texts, failure_notes=notes)
 
 
 def _email(settings: Settings, engine: Engine, clock: Clock, mail: Mail | None) -> EmailService:
@@ -113,6 +120,23 @@ def _carrier_note(notifications: NotificationService, own: FailureNote | None) -
             own(conn, held, message, final)
         if final:
             notifications.carrier_failed(conn, user_id=held.user_id, metadata=held.metadata, error=message)
+
+    return note
+
+
+def _sms(settings: Settings) -> Sms:
+    """Text messages leave through Twilio, where it is configured."""
+    account, token = settings.private_twilio_account_sid, settings.private_twilio_auth_token
+    if not (account and token and settings.private_twilio_messaging_service_sid):
+        return NoSms()
+    from app.adapters.sms_twilio import TwilioSms  # nobody else needs Twilio's client
+
+    return TwilioSms(settings)
+
+
+def _sms_note(texts: SmsService) -> FailureNote:
+    def note(conn: Connection, held: Claim, message: str, final: bool) -> None:
+        texts.failed(conn, job_id=held.id, user_id=held.user_id, error=message, final=final)
 
     return note
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from app.features.schedules import service as schedules
+from app.features.sms.service import refresh_metrics
 from app.queue import reads
 from app.queue.errors import describe
 from app.settings import get_settings
@@ -43,6 +44,13 @@ def log_queue_stats() -> None:
     with services().engine.connect() as conn:
         counts = [f"{row['job_type']} {row['status']} {row['count']}" for row in reads.queue_stats(conn)]
     log.info("queue: %s", ", ".join(counts) or "empty")
+
+
+@celery.task(name="refresh_sms_metrics")
+def refresh_sms_metrics() -> None:
+    """Count the text messages anew."""
+    with services().engine.begin() as conn:
+        refresh_metrics(conn)
 
 
 @celery.task(name="sweep")

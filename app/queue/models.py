@@ -11,7 +11,16 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 ZONES = frozenset(available_timezones())
 
@@ -138,17 +147,28 @@ class OnboardingResult(Model):
 
 
 class SmsMetadata(JobMetadata):
-    phone_number: PhoneNumber
-    message: Text
+    """A message to the user's own number. With `message_id` number and words may be left out: that message is sent again."""
+
+    message_id: UUID | None = None
+    phone_number: PhoneNumber | None = Field(None, validate_default=True)
+    message: Annotated[str, StringConstraints(min_length=1, max_length=1600)] | None = Field(None, validate_default=True)
     eventId: str | None = None
     eventName: str | None = None
-    message_id: str | None = None
-    retry_attempt: int | None = None
+    retry_attempt: Annotated[int, Field(ge=0)] | None = None
+    urgent: bool = False  # passes quiet hours
+
+    @field_validator("phone_number", "message", mode="after")
+    @classmethod
+    def _needed(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("message_id") is None:
+            raise ValueError("Field required")
+        return value
 
 
 class SmsResult(Model):
-    messageSid: str
-    deliveryId: str
+    messageSid: str | None  # null: postponed, to the job `postponedTo`
+    deliveryId: str | None
+    postponedTo: str | None = None
 
 
 class DailySmsMetadata(JobMetadata):

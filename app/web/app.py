@@ -28,6 +28,7 @@ from app.web import (
     preferences,
     queue,
     schedules,
+    sms,
     users,
 )
 from app.web.cors import OriginGate
@@ -48,6 +49,7 @@ BLUEPRINTS = (
     preferences,
     notifications,
     email,
+    sms,
     calendar_files,
     many,
     pausing,

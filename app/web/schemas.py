@@ -253,3 +253,33 @@ class Brief(Reply):
 class BriefsReply(Reply):
     briefs: list[Brief] = Field(description="Latest date first.")
     nextCursor: str | None = Field(description="For the next page; null on the last one.")
+
+
+class QueuedReply(Reply):
+    success: Literal[True] = True
+    jobId: str
+
+
+class ScheduledSms(Reply):
+    """How a user is reminded of events by text message. Times of day are HH:MM in the user's own zone."""
+
+    userId: str
+    phone_number: str | None
+    enabled: bool
+    lead_time_minutes: int
+    quiet_hours_start: str | None
+    quiet_hours_end: str | None
+    phone_verified: bool
+    opted_out: bool
+    daily_sms_limit: int
+    urgent_alerts: bool
+
+
+class ScheduledSmsReply(Reply):
+    schedule: list[ScheduledSms]
+    nextCursor: str | None = Field(description="For the next page; null on the last one.")
+
+
+class SmsWishesReply(Reply):
+    success: Literal[True] = True
+    updated: bool = Field(description="Whether anything is different now.")
