@@ -9,6 +9,7 @@ with LLMServer() as server:
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,9 +36,12 @@ Behaviour = Callable[["_Handler", Request], None]
 
 
 def answer(text: str | None) -> Behaviour:
-    """A good answer with this text (null is what a refusing model sends)."""
+    """A good answer with this text (null is what a refusing model sends), in pieces where a stream was asked for."""
 
     def behave(handler: _Handler, request: Request) -> None:
+        if request.body.get("stream"):
+            stream(*(() if text is None else re.findall(r".{1,7}", text, re.DOTALL)))(handler, request)
+            return
         message = {"role": "assistant", "content": text}
         handler.send(200, {
             "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": request.model + "-2026-01-01",
@@ -46,6 +50,40 @@ def answer(text: str | None) -> Behaviour:
         })  # fmt: skip
 
     return behave
+
+
+def stream(*pieces: str | threading.Event | bytes, ends: bool = True) -> Behaviour:
+    """A stream of pieces, each an event of its own; bytes go out as they are; at an Event it waits until that is set.
+
+    Without `ends` the line goes dead after the last piece.
+    """
+
+    def behave(handler: _Handler, request: Request) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.end_headers()
+        try:
+            handler.wfile.write(b": PROCESSING\n\n")
+            handler.event({"role": "assistant", "content": ""})
+            for piece in pieces:
+                if isinstance(piece, threading.Event):
+                    handler.server.owner.wait(piece)
+                elif isinstance(piece, bytes):
+                    handler.wfile.write(piece)
+                else:
+                    handler.event({"content": piece})
+            if ends:
+                handler.event({}, finish_reason="stop")
+                handler.wfile.write(b"data: [DONE]\n\n")
+        except OSError:
+            handler.server.owner.hung_up.set()  # the client has gone away in the middle
+
+    return behave
+
+
+def by_question(answers: Callable[[Request], Behaviour]) -> Behaviour:
+    """What is asked decides how it is answered."""
+    return lambda handler, request: answers(request)(handler, request)
 
 
 def status(code: int, *, retry_after: int | None = None) -> Behaviour:
@@ -105,6 +143,7 @@ class LLMServer:
     default: Behaviour = field(default_factory=lambda: answer("Begin with the invoice."))
     requests: list[Request] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
+    hung_up: threading.Event = field(default_factory=threading.Event)  # a client left in the middle of a stream
 
     def __enter__(self) -> Self:
         self._behaviours: dict[str, Behaviour] = {}
@@ -120,6 +159,11 @@ class LLMServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
+
+    def wait(self, event: threading.Event) -> None:
+        """Until the event is set or the server stops."""
+        while not event.wait(0.02) and not self.stopping.is_set():
+            pass
 
     @property
     def base_url(self) -> str:
@@ -148,6 +192,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send(404, {"error": {"message": "no such path"}})
         else:
             self.server.owner.behaviour_for(request.model)(self, request)
+
+    def event(self, delta: dict[str, Any], finish_reason: str | None = None) -> None:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "choices": [choice]}
+        self.wfile.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
 
     def send(self, code: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
         self.send_raw(code, json.dumps(body).encode(), headers)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from app.adapters.llm_openai import ChainLLM
-from app.ports.llm import LLMUnavailable
+from app.ports.llm import Begun, Completion, LLMUnavailable, Piece
 from tests.support.llm_server import LLMServer, answer, drip, hang, raw, status
 from tests.support.servers import plain_settings
 
 MODELS = ("deepseek/deepseek-chat", "openai/gpt-4o", "anthropic/claude-3.5-sonnet")
 KEY = "sk-secret-of-the-chain"
+Ask = Callable[[ChainLLM], Completion]
 
 
 @pytest.fixture
@@ -31,11 +32,33 @@ def chain(provider: LLMServer, **values: object) -> ChainLLM:
     return ChainLLM(plain_settings(**{**given, **values}))
 
 
-def ask(llm: ChainLLM):
+def in_one_piece(llm: ChainLLM) -> Completion:
     return llm.complete(system="Be brief.", user="What first?", max_tokens=50)
 
 
-def test_the_first_model_answers(provider: LLMServer) -> None:
+def in_pieces(llm: ChainLLM) -> Completion:
+    """The same by a stream. What was shown since the last beginning is what the answer says."""
+    shown, completion, began = "", None, ""
+    for said in llm.stream(system="Be brief.", user="What first?", max_tokens=50):
+        assert completion is None, "the completion comes last"
+        if isinstance(said, Begun):
+            shown, began = "", said.model
+        elif isinstance(said, Piece):
+            assert said.text and began
+            shown += said.text
+        else:
+            completion = said
+    assert completion is not None and shown.strip() == completion.text and began == completion.model
+    return completion
+
+
+@pytest.fixture(params=[in_one_piece, in_pieces], ids=["whole", "streamed"])
+def ask(request: pytest.FixtureRequest) -> Ask:
+    """The one suite for both ways to ask."""
+    return request.param
+
+
+def test_the_first_model_answers(provider: LLMServer, ask: Ask) -> None:
     completion = ask(chain(provider))
     assert (completion.text, completion.model) == ("Begin with the invoice.", "deepseek/deepseek-chat")
     [request] = provider.requests
@@ -68,7 +91,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("behaviour", BROKEN.values(), ids=BROKEN.keys())
-def test_the_next_model_takes_over_at_once(provider: LLMServer, behaviour) -> None:
+def test_the_next_model_takes_over_at_once(provider: LLMServer, behaviour, ask: Ask) -> None:
     provider.behave(MODELS[0], behaviour)
     provider.behave(MODELS[1], answer("From the second."))
     completion = ask(chain(provider))
@@ -77,22 +100,22 @@ def test_the_next_model_takes_over_at_once(provider: LLMServer, behaviour) -> No
 
 
 @pytest.mark.parametrize("behaviour", [hang(), drip()], ids=["silent", "dripping"])
-def test_a_model_that_does_not_come_to_an_end_is_left(provider: LLMServer, behaviour) -> None:
+def test_a_model_that_does_not_come_to_an_end_is_left(provider: LLMServer, behaviour, ask: Ask) -> None:
     provider.behave(MODELS[0], behaviour)
     assert ask(chain(provider, llm_timeout=0.5)).model == MODELS[1]
 
 
-def test_an_answer_without_end_is_left(provider: LLMServer) -> None:
+def test_an_answer_without_end_is_left(provider: LLMServer, ask: Ask) -> None:
     provider.behave(MODELS[0], raw(" " * 3_000_000))
     assert ask(chain(provider)).model == MODELS[1]
 
 
-def test_what_a_model_thought_is_not_its_answer(provider: LLMServer) -> None:
+def test_what_a_model_thought_is_not_its_answer(provider: LLMServer, ask: Ask) -> None:
     provider.behave(MODELS[0], answer("<think>\nlong\nthoughts\n</think>\n\nCall Anna."))
     assert ask(chain(provider)).text == "Call Anna."
 
 
-def test_all_down_says_how_each_failed_and_no_secret(provider: LLMServer) -> None:
+def test_all_down_says_how_each_failed_and_no_secret(provider: LLMServer, ask: Ask) -> None:
     provider.behave(MODELS[0], status(429))
     provider.behave(MODELS[1], status(401))
     provider.behave(MODELS[2], hang())
@@ -105,20 +128,20 @@ def test_all_down_says_how_each_failed_and_no_secret(provider: LLMServer) -> Non
     assert KEY not in caught.value.reason
 
 
-def test_an_address_where_nobody_listens() -> None:
+def test_an_address_where_nobody_listens(ask: Ask) -> None:
     with LLMServer() as gone:
         pass
     with pytest.raises(LLMUnavailable, match=r"^deepseek/deepseek-chat cannot be reached; "):
         ask(chain(gone))
 
 
-def test_no_key_asks_nobody(provider: LLMServer) -> None:
+def test_no_key_asks_nobody(provider: LLMServer, ask: Ask) -> None:
     with pytest.raises(LLMUnavailable, match="no language model is configured"):
         ask(chain(provider, private_openrouter_api_key=None))
     assert provider.requests == []
 
 
-def test_an_openai_key_alone_serves_the_openai_models_alone(provider: LLMServer) -> None:
+def test_an_openai_key_alone_serves_the_openai_models_alone(provider: LLMServer, ask: Ask) -> None:
     llm = chain(
         provider, private_openrouter_api_key=None, openai_api_key="sk-openai", openai_base_url=provider.base_url
     )
@@ -127,7 +150,7 @@ def test_an_openai_key_alone_serves_the_openai_models_alone(provider: LLMServer)
     assert (request.model, request.authorization) == ("gpt-4o", "Bearer sk-openai")
 
 
-def test_with_both_keys_openai_models_go_direct_and_the_order_holds(provider: LLMServer) -> None:
+def test_with_both_keys_openai_models_go_direct_and_the_order_holds(provider: LLMServer, ask: Ask) -> None:
     with LLMServer(default=answer("Directly.")) as direct:
         provider.behave(MODELS[0], status(500))
         llm = chain(provider, openai_api_key="sk-openai", openai_base_url=direct.base_url)
@@ -136,7 +159,7 @@ def test_with_both_keys_openai_models_go_direct_and_the_order_holds(provider: LL
         assert (provider.models_asked, direct.models_asked) == ([MODELS[0]], ["gpt-4o"])
 
 
-def test_a_bare_model_name_goes_to_the_openai_address(provider: LLMServer) -> None:
+def test_a_bare_model_name_goes_to_the_openai_address(provider: LLMServer, ask: Ask) -> None:
     llm = chain(
         provider,
         private_openrouter_api_key=None,
