@@ -10,17 +10,22 @@ Every call waits 10 seconds at most and raises `ClientError` when it does not su
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, TypeVar
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import requests
 from pydantic import BaseModel, ValidationError
 
+from app.formats import sse
 from app.web import notification_schemas as n
 from app.web import schemas as s
+from app.web.braindumps import BrainDump, ConfirmReply, QueuedReply
 from app.web.calendar_files import ImportReply
 
 TIMEOUT = 10.0  # seconds
+LONGEST_SILENCE = 30.0  # seconds without a sign of life after which a stream is given up
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -31,6 +36,13 @@ class ClientError(Exception):
     def __init__(self, message: str, *, status: int | None = None, code: str = "unreachable", details: Any = None):
         super().__init__(message)
         self.message, self.status, self.code, self.details = message, status, code, details
+
+
+class StreamEvent(NamedTuple):
+    """Something a stream tells."""
+
+    name: str
+    data: dict[str, Any]
 
 
 class Client:
@@ -208,13 +220,56 @@ class Client:
         body = {"userId": str(user_id), "endpoint": endpoint}
         return self._call("DELETE", "/push/subscriptions", n.UnsubscribeReply, json=body).removed
 
+    def queue_brain_dump(
+        self, user_id: str, text: str, *, project_id: str | None = None, auto_accept: bool = False
+    ) -> str:
+        """Queue a brain dump; the job's id."""
+        body = _given(userId=str(user_id), text=text, projectId=project_id, autoAccept=auto_accept or None)
+        return self._call("POST", "/queue/brain-dump", QueuedReply, json=body).jobId
+
+    def stream_brain_dump(
+        self, text: str, *, user_id: str | None = None, project_id: str | None = None, auto_accept: bool = False
+    ) -> Iterator[StreamEvent]:
+        """Sort a brain dump and iterate over what happens, as it happens, down to `complete` or `error`.
+
+        `restart` makes the tokens of its phase void. Whoever stops iterating (`close`) ends the work. Raises ClientError with
+        the code `broken_off` when the line goes dead before the end. A user's token needs no `user_id`.
+        """
+        body = _given(userId=user_id, text=text, projectId=project_id, autoAccept=auto_accept or None)
+        timeout = (self._timeout, LONGEST_SILENCE)
+        with self._send("POST", "/api/braindumps/stream", json=body, stream=True, timeout=timeout) as answer:
+            if not answer.ok:
+                self._read(answer, BrainDump, ())
+            try:
+                lines = (line.decode() for line in answer.iter_lines(chunk_size=None, delimiter=b"\n"))
+                for name, data in sse.events(lines):
+                    yield StreamEvent(name, json.loads(data))
+                    if name in ("complete", "error"):
+                        return
+            except requests.RequestException:
+                pass
+        raise ClientError("the stream broke off before its end", code="broken_off")
+
+    def brain_dump(self, brain_dump_id: str) -> BrainDump:
+        """A brain dump and what became of it."""
+        return self._call("GET", f"/api/braindumps/{_part(brain_dump_id)}", BrainDump)
+
+    def confirm_brain_dump(self, brain_dump_id: str) -> ConfirmReply:
+        """Carry out what it proposed; a second time the answer is the same. 409 when there is nothing to confirm."""
+        return self._call("POST", f"/api/braindumps/{_part(brain_dump_id)}/confirm", ConfirmReply)
+
     def _call(self, method: str, path: str, reply: type[R], also: tuple[int, ...] = (), **parts: Any) -> R:
+        return self._read(self._send(method, path, **parts), reply, also)
+
+    def _send(self, method: str, path: str, **parts: Any) -> requests.Response:
         try:
-            answer = self._session.request(method, self.url + path, timeout=self._timeout, **parts)
+            return self._session.request(method, self.url + path, **{"timeout": self._timeout, **parts})
         except requests.Timeout:
             raise ClientError(f"no answer within {self._timeout:g} s from {self.url}", code="timeout") from None
         except requests.RequestException:
             raise ClientError(f"nobody answers at {self.url}") from None
+
+    def _read(self, answer: requests.Response, reply: type[R], also: tuple[int, ...]) -> R:
         try:
             body = answer.json()
             if answer.ok or answer.status_code in also:

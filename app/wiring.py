@@ -15,6 +15,7 @@ from app.adapters.mail_webhook import WebhookMail
 from app.adapters.push_local import LocalPush
 from app.adapters.sms_none import NoSms
 from app.db.engine import make_engine
+from app.features.braindump.service import BrainDumpService
 from app.features.briefs.service import BriefService
 from app.features.calendar.service import ensure_expanded
 from app.features.email.sending import Sender
@@ -46,6 +47,7 @@ class Services:
     email: EmailService
     notifications: NotificationService
     sms: SmsService
+    brain_dumps: BrainDumpService
     failure_notes: dict[str, FailureNote] = field(default_factory=dict)
 
 
@@ -63,22 +65,27 @@ def build(
     """The services of this process, on the real adapters where none is passed. Nothing connects before its first use."""
     engine = engine or make_engine(settings, application_name=application_name)
     clock = clock or SystemClock()
+    llm = llm or ChainLLM(settings)
+    brain_dumps = BrainDumpService(engine, clock, llm)
     notifications = NotificationService(engine, clock, push or _push(settings), web_app=settings.web_app_url)
     briefs = BriefService(
         engine,
         clock,
-        llm or ChainLLM(settings),
+        llm,
         expand_calendar=ensure_expanded,
         announce=notifications.announce,
     )
     email = _email(settings, engine, clock, mail)
     notes = {"generate_daily_brief": _brief_note(briefs), "send_notification": _notification_note(notifications)}
+    notes["process_brain_dump"] = _brain_dump_note(brain_dumps)
     notes |= dict.fromkeys(("generate_brief_email", "send_email", "send_notification_email"), _email_note(email))
     texts = SmsService(engine, clock, sms or _sms(settings), ensure_expanded)
     notes["send_sms"] = _sms_note(texts)
     for carrier in ("send_notification_email", "send_sms"):
         notes[carrier] = _carrier_note(notifications, notes.get(carrier))
-    return Services(settings, engine, clock, briefs, email, notifications, texts, failure_notes=notes)
+    return Services(
+        settings, engine, clock, briefs, email, notifications, sms=texts, brain_dumps=brain_dumps, failure_notes=notes
+    )
 
 
 def _email(settings: Settings, engine: Engine, clock: Clock, mail: Mail | None) -> EmailService:
@@ -101,6 +108,13 @@ def _push(settings: Settings) -> Push:
 def _email_note(email: EmailService) -> FailureNote:
     def note(conn: Connection, held: Claim, message: str, final: bool) -> None:
         email.failed(conn, job_id=held.id, user_id=held.user_id, metadata=held.metadata, final=final)
+
+    return note
+
+
+def _brain_dump_note(brain_dumps: BrainDumpService) -> FailureNote:
+    def note(conn: Connection, held: Claim, message: str, final: bool) -> None:
+        brain_dumps.failed(conn, job_id=held.id, error=message)
 
     return note
 

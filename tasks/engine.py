@@ -86,7 +86,16 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "timezone": "UTC",
         "enable_utc": True,
         "beat_scheduler": "tasks.beat:TickScheduler",
-        "imports": ("tasks.briefs", "tasks.email", "tasks.notifications", "tasks.jobs", "tasks.sms", "tasks.ticks", *settings.job_modules),
+        "imports": (
+            "tasks.braindump",
+            "tasks.briefs",
+            "tasks.email",
+            "tasks.notifications",
+            "tasks.jobs",
+            "tasks.sms",
+            "tasks.ticks",
+            *settings.job_modules,
+        ),
     }
 
 

@@ -42,7 +42,7 @@ _TYPES = (
     JobType("schedule_daily_sms", "notify", m.DailySmsMetadata, m.DailySmsResult, 5, 110, 120, leasable=True),
     JobType("send_notification", "notify", n.NotificationMetadata, n.NotificationResult, 5, 110, 120, leasable=True),
     JobType("send_notification_email", "email", m.NotificationEmailMetadata, m.MessageResult),
-    JobType("process_brain_dump", "planning", m.BrainDumpMetadata, m.OpenResult, 5, 540, 600),
+    JobType("process_brain_dump", "planning", m.BrainDumpMetadata, m.BrainDumpResult, 5, 540, 600),
     JobType("send_email", "email", m.EmailMetadata, m.MessageResult),
     JobType("sync_calendar", "upkeep", m.CalendarSyncMetadata, m.OpenResult, 5, 540, 600),
     JobType("update_recurring_tasks", "upkeep", m.RecurringTasksMetadata, m.OpenResult, 10, needs_user=False),

@@ -223,10 +223,23 @@ class MessageResult(Model):
     messageId: str | None
 
 
+LONGEST_BRAIN_DUMP = 50_000  # characters
+BrainDumpText = Annotated[str, StringConstraints(max_length=LONGEST_BRAIN_DUMP, pattern=r"\S")]
+
+
 class BrainDumpMetadata(JobMetadata):
-    text: Text
+    text: BrainDumpText
     projectId: UUID | None = None
     autoAccept: bool = False
+
+
+class BrainDumpResult(Model):
+    brainDumpId: str
+    status: Literal["proposed", "applied"]
+    executed: bool
+    source: Literal["model", "rules"]
+    operations: list[dict[str, Any]]
+    result: dict[str, Any] | None = None  # what each operation did
 
 
 class CalendarSyncMetadata(JobMetadata):

@@ -10,11 +10,13 @@ from flask import Flask, Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
 
 from app.db.engine import make_engine
+from app.features.braindump.repository import dumps_by_id
 from app.features.briefs.reads import briefs_by_id
 from app.queue.reads import find_jobs
 from app.realtime.feed import Feed
 from app.realtime.server import attach_realtime
 from app.web import (
+    braindumps,
     bulk,
     calendar_files,
     email,
@@ -44,6 +46,7 @@ BLUEPRINTS = (
     metrics,
     queue,
     bulk,
+    braindumps,
     jobs,
     users,
     preferences,
@@ -88,6 +91,7 @@ def create_app(services: Any) -> Flask:
 TABLES = {
     "queue_jobs": lambda conn, ids: {job_id: job.as_api() for job_id, job in find_jobs(conn, ids).items()},
     "daily_briefs": briefs_by_id,
+    "brain_dumps": dumps_by_id,
 }
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from app.identity.users import User, find_user, parse_user_id
 from app.queue.reads import JobRow, find_job
 from app.web.endpoint import caller
-from app.web.errors import ApiError, not_found
+from app.web.errors import ApiError, invalid, not_found
 
 
 def known_user(conn: Connection, user_id: str) -> User:
@@ -19,6 +19,13 @@ def known_user(conn: Connection, user_id: str) -> User:
     if user is None:
         raise not_found("User")
     return user
+
+
+def session_user(conn: Connection, named: str | None) -> User:
+    """The user of the token. The service key and AUTH_MODE=open have to name one, and a token may name its own (CONTRACT 5)."""
+    if named is None and caller().user_id is None:
+        raise invalid("userId", "is required")
+    return known_user(conn, named or str(caller().user_id))
 
 
 def known_job(conn: Connection, job_id: str) -> JobRow:

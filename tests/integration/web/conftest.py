@@ -27,6 +27,7 @@ class Parts:
     settings: Settings
     engine: Engine
     clock: FixedClock
+    brain_dumps: object = None
 
 
 @pytest.fixture
