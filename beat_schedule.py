@@ -28,6 +28,12 @@ BEAT_SCHEDULE = {
         "schedule": crontab(minute="2-59/5"),
         "options": {"expires": 4 * MINUTE},
     },
+    # Feeds to be read again, calendars that cannot call us, channels that are about to end.
+    "queue_calendar_syncs": {
+        "task": "queue_calendar_syncs",
+        "schedule": crontab(minute="4-59/5"),
+        "options": {"expires": 4 * MINUTE},
+    },
     "log_queue_stats": {
         "task": "log_queue_stats",
         "schedule": crontab(minute="*/5"),

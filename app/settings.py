@@ -7,17 +7,17 @@ gives, so the environment always wins (CONTRACT 11).
 
 from __future__ import annotations
 
-import base64
 import re
 from email.utils import parseaddr
 from functools import lru_cache
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.settings_checks import encryption_keys, is_loopback, plain_url, sqlalchemy_url, vapid_public
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -208,6 +208,32 @@ class Settings(BaseSettings):
     twilio_base_url: str = Field("https://api.twilio.com", description="Any address that speaks Twilio's API.")
     twilio_timeout: Annotated[float, Field(gt=0, le=40)] = Field(15.0, description="Seconds one call of Twilio may take.")
 
+    google_client_id: str | None = Field(None, description="OAuth client at Google. Without one no Google Calendar is connected.")
+    google_client_secret: SecretStr | None = Field(None, validate_default=True, description="Its secret.")
+    google_consent_url: str = Field(
+        "https://accounts.google.com/o/oauth2/v2/auth", description="Where a user gives consent."
+    )
+    google_token_url: str = Field("https://oauth2.googleapis.com/token", description="Where codes become tokens.")
+    google_revoke_url: str = Field("https://oauth2.googleapis.com/revoke", description="Where a consent is taken back.")
+    google_calendar_url: str = Field("https://www.googleapis.com/calendar/v3", description="Google's Calendar API.")
+    google_timeout: Annotated[float, Field(gt=0, le=120)] = Field(30.0, description="Seconds Google may be silent.")
+    calendar_token_key: SecretStr | None = Field(
+        None,
+        validate_default=True,
+        description="Key that tokens of Google and addresses of feeds are encrypted with; docs/calendar.md says how to make one. "
+        "Several, separated by commas: the first encrypts, all decrypt. Production needs it where Google is set up.",
+    )
+    calendar_feed_interval: Annotated[float, Field(ge=1)] = Field(60.0, description="Minutes between looks at a feed.")
+    calendar_poll_interval: Annotated[float, Field(ge=1)] = Field(
+        15.0, description="Minutes between looks at a Google calendar that cannot call us; four hours where it can."
+    )
+    calendar_return_url: str | None = Field(
+        None, description="Page a browser is sent to once Google is connected. Without one it sees the API's answer."
+    )
+    feed_allow_insecure: bool = Field(
+        False, description="Let feeds be read over plain http, from this machine and from private networks."
+    )
+
     @field_validator("allowed_origins", "llm_models", "job_modules", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -277,7 +303,7 @@ class Settings(BaseSettings):
             return None
         if not private or not public:
             raise ValueError("VAPID_PUBLIC_KEY and VAPID_PRIVATE_KEY belong together; make both with: buildos vapid-keys")
-        if _vapid_public(private) != public.rstrip("="):
+        if vapid_public(private) != public.rstrip("="):
             raise ValueError("expects the private half of VAPID_PUBLIC_KEY, as buildos vapid-keys prints it")
         return value
 
@@ -288,6 +314,21 @@ class Settings(BaseSettings):
             return value or None
         if not re.fullmatch(r"mailto:[^\s@]+@[^\s@]+\.[^\s@.]+|https://[\w-]+(\.[\w-]+)+", value or ""):
             raise ValueError("with VAPID keys an address is needed, as mailto:you@example.com or https://example.com")
+        return value
+
+    @field_validator("calendar_token_key")
+    @classmethod
+    def _token_key(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        keys = encryption_keys(value.get_secret_value()) if value else []
+        if not keys and info.data.get("app_env") == "production" and info.data.get("google_client_id"):
+            raise ValueError("is needed in production where GOOGLE_CLIENT_ID is set: tokens are stored encrypted")
+        return SecretStr(",".join(keys)) if keys else None
+
+    @field_validator("google_client_secret")
+    @classmethod
+    def _google_secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if info.data.get("google_client_id") and not (value and value.get_secret_value()):
+            raise ValueError("is needed where GOOGLE_CLIENT_ID is set")
         return value
 
     @model_validator(mode="before")
@@ -330,40 +371,6 @@ class Settings(BaseSettings):
     def sqlalchemy_url(self) -> str:
         """DATABASE_URL in SQLAlchemy's spelling, with psycopg as the driver."""
         return sqlalchemy_url(self.database_url)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine, without asking anybody."""
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _vapid_public(private: str) -> str | None:
-    """The public key of a private one, both in base64url; None where that is no key."""
-    from cryptography.hazmat.primitives.asymmetric import ec  # slow to import, and needed with keys alone
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    try:
-        number = int.from_bytes(base64.urlsafe_b64decode(private + "=" * (-len(private) % 4)), "big")
-        key = ec.derive_private_key(number, ec.SECP256R1())
-    except ValueError:
-        return None
-    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    return base64.urlsafe_b64encode(point).rstrip(b"=").decode()
-
-
-def plain_url(url: str) -> str:
-    """`postgresql+psycopg://…` or `postgres://…` as libpq spells it."""
-    return "postgresql://" + url.split("://", 1)[1]
-
-
-def sqlalchemy_url(url: str) -> str:
-    """Any spelling of a Postgres address as SQLAlchemy wants it, with psycopg as the driver."""
-    return "postgresql+psycopg://" + url.split("://", 1)[1]
 
 
 def load_settings(**overrides: Any) -> Settings:

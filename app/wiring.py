@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
 
+from app.adapters.calendar_feed import FeedReader
+from app.adapters.calendar_google import GoogleCalendarApi
 from app.adapters.llm_openai import ChainLLM
 from app.adapters.mail_mime import sender_of
 from app.adapters.mail_outbox import Outbox
@@ -17,7 +20,10 @@ from app.adapters.sms_none import NoSms
 from app.db.engine import make_engine
 from app.features.braindump.service import BrainDumpService
 from app.features.briefs.service import BriefService
+from app.features.calendar.connecting import Connecting
 from app.features.calendar.service import ensure_expanded
+from app.features.calendar.syncing import CalendarSync
+from app.features.calendar.vault import Vault
 from app.features.email.sending import Sender
 from app.features.email.service import EmailService
 from app.features.notifications.service import NotificationService
@@ -48,6 +54,8 @@ class Services:
     notifications: NotificationService
     sms: SmsService
     brain_dumps: BrainDumpService
+    calendar: CalendarSync
+    connecting: Connecting
     failure_notes: dict[str, FailureNote] = field(default_factory=dict)
 
 
@@ -83,8 +91,20 @@ def build(
     notes["send_sms"] = _sms_note(texts)
     for carrier in ("send_notification_email", "send_sms"):
         notes[carrier] = _carrier_note(notifications, notes.get(carrier))
+    calendar, connecting = _calendar(settings, engine, clock)
+    notes["sync_calendar"] = _calendar_note(calendar)
     return Services(
-        settings, engine, clock, briefs, email, notifications, sms=texts, brain_dumps=brain_dumps, failure_notes=notes
+        settings,
+        engine,
+        clock,
+        briefs,
+        email,
+        notifications,
+        sms=texts,
+        brain_dumps=brain_dumps,
+        calendar=calendar,
+        connecting=connecting,
+        failure_notes=notes,
     )
 
 
@@ -103,6 +123,31 @@ def _push(settings: Settings) -> Push:
     from app.adapters.push_web import WebPush  # brings an HTTP library along that nobody else needs
 
     return WebPush(settings)
+
+
+def _calendar(settings: Settings, engine: Engine, clock: Clock) -> tuple[CalendarSync, Connecting]:
+    """Without a key of its own, production stores no token and no address of a feed."""
+    key = settings.calendar_token_key
+    vault = Vault(key.get_secret_value() if key else None) if key or settings.app_env != "production" else None
+    google = GoogleCalendarApi(settings, clock=clock)
+    sync = CalendarSync(
+        engine,
+        clock,
+        google,
+        FeedReader(settings),
+        vault,
+        public_url=settings.public_url,
+        feed_every=timedelta(minutes=settings.calendar_feed_interval),
+        poll_every=timedelta(minutes=settings.calendar_poll_interval),
+    )
+    return sync, Connecting(engine, clock, google, vault, google_ready=bool(settings.google_client_id))
+
+
+def _calendar_note(calendar: CalendarSync) -> FailureNote:
+    def note(conn: Connection, held: Claim, message: str, final: bool) -> None:
+        calendar.failed(conn, held.user_id, held.metadata.get("calendarId"), message)
+
+    return note
 
 
 def _email_note(email: EmailService) -> FailureNote:

@@ -89,6 +89,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "imports": (
             "tasks.braindump",
             "tasks.briefs",
+            "tasks.calendar",
             "tasks.email",
             "tasks.notifications",
             "tasks.jobs",

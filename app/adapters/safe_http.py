@@ -1,4 +1,4 @@
-"""POST to an address that somebody else chose, without being led astray: no redirects, no proxies, no inner network.
+"""HTTP to an address that somebody else chose, without being led astray: no redirects, no proxies, no inner network.
 
 The name is looked up once, the address found is checked, and the connection goes to that very address, so that a name
 which changes its mind between check and use gains nothing.
@@ -10,7 +10,7 @@ import http.client
 import socket
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -33,10 +33,11 @@ class NoReply(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A status and the beginning of a body."""
+    """A status and the beginning of a body. `headers` are by lower-case name."""
 
     status: int
     body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 def post(
@@ -54,26 +55,75 @@ def post(
     Without `allow_insecure` the target is https on a public address, or this machine where an operator chose the address;
     where users do, `allow_this_machine` is False.
     """
-    deadline = time.monotonic() + timeout
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    target = _target(url, allow_insecure, own_machine=allow_this_machine)
+    return _exchange("POST", target, body, headers, timeout, tls, LARGEST_REPLY)
+
+
+def get(
+    url: str,
+    headers: dict[str, str],
+    *,
+    timeout: float,
+    largest: int,
+    allow_insecure: bool = False,
+    tls: ssl.SSLContext | None = None,
+) -> Reply:
+    """GET, likewise, with at most `largest` bytes of the body and one more where there is more.
+
+    Without `allow_insecure` the target is https on a public address: never this machine, as anybody may ask for it. Raises
+    NoReply also where the body stops before its end.
+    """
+    return _exchange("GET", _target(url, allow_insecure, own_machine=False), None, headers, timeout, tls, largest + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """An address that was checked, and what is asked of it."""
+
+    host: str
+    address: tuple[str, int]
+    secure: bool
+    path: str
+    host_header: str
+
+
+def _target(url: str, allow_insecure: bool, *, own_machine: bool) -> _Target:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ForbiddenTarget("it is no http or https address") from None
     secure = parts.scheme == "https"
-    if parts.scheme not in ("http", "https") or not host:
+    if parts.scheme not in ("http", "https") or not host or not url.isascii() or any(char <= " " for char in url):
         raise ForbiddenTarget("it is no http or https address")
-    here = allow_this_machine and is_loopback(host)
-    if not secure and not here and not allow_insecure:
+    if not secure and not (own_machine and is_loopback(host)) and not allow_insecure:
         raise ForbiddenTarget("it is not https")
-    address = _address(host, parts.port or (443 if secure else 80), here, allow_insecure)
-    connection = _Pinned(host, address, timeout, (tls or ssl.create_default_context()) if secure else None)
+    address = _address(host, port or (443 if secure else 80), allow_insecure, own_machine)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return _Target(host, address, secure, path, parts.netloc.rpartition("@")[2])
+
+
+def _exchange(
+    method: str,
+    target: _Target,
+    body: bytes | None,
+    headers: dict[str, str],
+    timeout: float,
+    tls: ssl.SSLContext | None,
+    largest: int,
+) -> Reply:
+    deadline = time.monotonic() + timeout
+    context = (tls or ssl.create_default_context()) if target.secure else None
+    connection = _Pinned(target.host, target.address, timeout, context)
     sent = False
     try:
         connection.connect()
         sent = True
-        connection.request("POST", path, body, {"Host": parts.netloc.rpartition("@")[2], **headers})
+        connection.request(method, target.path, body, {"Host": target.host_header, **headers})
         connection.sock.settimeout(max(0.1, deadline - time.monotonic()))
         response = connection.getresponse()
-        return Reply(response.status, _read(response, connection, deadline))
+        found = {name.lower(): value for name, value in response.getheaders()}
+        return Reply(response.status, _read(response, connection, deadline, largest, whole=method == "GET"), found)
     except ssl.SSLCertVerificationError as error:
         raise NoReply(f"its certificate is not valid: {error.verify_message}", handed_over=False) from None
     except (OSError, http.client.HTTPException) as error:
@@ -82,18 +132,18 @@ def post(
         connection.close()
 
 
-def _address(host: str, port: int, here: bool, allow_insecure: bool) -> tuple[str, int]:
+def _address(host: str, port: int, allow_insecure: bool, own_machine: bool) -> tuple[str, int]:
     """The address to connect to, checked."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         raise NoReply("its name cannot be found", handed_over=False) from None
     addresses = [entry[4][0] for entry in found]
     for address in addresses:
         ip = ip_address(address.split("%")[0])
         ip = getattr(ip, "ipv4_mapped", None) or ip
         # A name that is not this machine's has no business leading here.
-        allowed = ip.is_loopback if here else ip.is_global and not ip.is_multicast
+        allowed = own_machine and ip.is_loopback if is_loopback(host) else ip.is_global and not ip.is_multicast
         if not (allowed or (allow_insecure and not (ip.is_link_local or ip.is_multicast or ip.is_unspecified))):
             raise ForbiddenTarget("it leads into an inner network")
     return addresses[0], port
@@ -113,20 +163,28 @@ class _Pinned(http.client.HTTPConnection):
             self.sock = self._tls_context.wrap_socket(self.sock, server_hostname=self.host)
 
 
-def _read(response: http.client.HTTPResponse, connection: _Pinned, deadline: float) -> bytes:
-    """The beginning of the body; a reply whose status came counts also when its body never ends."""
-    body = b""
+def _read(
+    response: http.client.HTTPResponse, connection: _Pinned, deadline: float, largest: int, *, whole: bool
+) -> bytes:
+    """The beginning of the body. Unless the `whole` is wanted, a reply whose status came counts also when its body never ends."""
+    chunks, size = [], 0
     try:
-        while len(body) < LARGEST_REPLY and (left := deadline - time.monotonic()) > 0:
+        while size < largest:
+            if (left := deadline - time.monotonic()) <= 0:
+                raise TimeoutError
             if connection.sock is not None:
                 connection.sock.settimeout(left)
-            chunk = response.read1(8192)
+            chunk = response.read1(min(65536, largest - size))
             if not chunk:
                 break
-            body += chunk
+            chunks.append(chunk)
+            size += len(chunk)
     except (OSError, http.client.HTTPException):
-        pass
-    return body
+        if whole:
+            raise
+    if whole and size < largest and response.length:  # fewer bytes than were announced
+        raise http.client.IncompleteRead(b"", response.length)
+    return b"".join(chunks)
 
 
 def _in_words(error: Exception) -> str:

@@ -44,7 +44,7 @@ _TYPES = (
     JobType("send_notification_email", "email", m.NotificationEmailMetadata, m.MessageResult),
     JobType("process_brain_dump", "planning", m.BrainDumpMetadata, m.BrainDumpResult, 5, 540, 600),
     JobType("send_email", "email", m.EmailMetadata, m.MessageResult),
-    JobType("sync_calendar", "upkeep", m.CalendarSyncMetadata, m.OpenResult, 5, 540, 600),
+    JobType("sync_calendar", "upkeep", m.CalendarSyncMetadata, m.CalendarSyncResult, 5, 540, 600),
     JobType("update_recurring_tasks", "upkeep", m.RecurringTasksMetadata, m.OpenResult, 10, needs_user=False),
     JobType("cleanup_old_data", "upkeep", m.CleanupMetadata, m.OpenResult, 10, needs_user=False),
     JobType("other", "upkeep", m.JobMetadata, m.OpenResult, 10, needs_user=False),

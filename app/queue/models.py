@@ -243,8 +243,28 @@ class BrainDumpResult(Model):
 
 
 class CalendarSyncMetadata(JobMetadata):
+    """`calendarId`: the connection's id, or Google's of the calendar. `syncToken` takes the place of the stored one."""
+
     calendarId: Text
     syncToken: str | None = None
+
+
+class CalendarSyncResult(Model):
+    """`added` to `removed` count occurrences; `skipped` are changes of our own that came back; `problems` names at most 20 of `refused`."""
+
+    connectionId: str
+    provider: str
+    mode: Literal["full", "incremental", "unchanged", "superseded"]
+    pages: int = 0
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    skipped: int = 0
+    pushed: int = 0
+    refused: int = 0
+    problems: list[str] = []
+    channelRenewed: bool = False
 
 
 class RecurringTasksMetadata(JobMetadata):

@@ -18,6 +18,7 @@ from app.realtime.server import attach_realtime
 from app.web import (
     braindumps,
     bulk,
+    calendar,
     calendar_files,
     email,
     health,
@@ -54,6 +55,7 @@ BLUEPRINTS = (
     email,
     sms,
     calendar_files,
+    calendar,
     many,
     pausing,
     schedules,

@@ -69,7 +69,7 @@ def post_import(query: ImportQuery) -> ImportReply:
     try:
         content = decode(data)
         with transaction(services().engine) as conn:
-            counts = _import(conn, _user(conn, query.userId or asked), content, name, notes)
+            counts = _import(conn, asked_user(conn, query.userId or asked), content, name, notes)
     except ImportProblem as problem:
         raise invalid("file", str(problem)) from None
     return ImportReply(
@@ -112,7 +112,8 @@ def _plain(name: str | None) -> str:
     )
 
 
-def _user(conn: Connection, asked: str | None) -> User:
+def asked_user(conn: Connection, asked: str | None) -> User:
+    """The user that a request names, else the caller itself. Raises as known_user, and 400 where nobody is named."""
     own = caller().user_id
     if asked is None and own is None:
         raise invalid("userId", "is required")

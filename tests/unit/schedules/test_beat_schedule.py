@@ -16,6 +16,7 @@ def test_the_table() -> None:
         "check_and_schedule_briefs": ("check_and_schedule_briefs", crontab(minute="0")),
         "check_and_schedule_daily_sms": ("check_and_schedule_daily_sms", crontab(minute="0", hour="0")),
         "catch_up_schedules": ("catch_up_schedules", crontab(minute="2-59/5")),
+        "queue_calendar_syncs": ("queue_calendar_syncs", crontab(minute="4-59/5")),
         "log_queue_stats": ("log_queue_stats", crontab(minute="*/5")),
         "refresh_sms_metrics": ("refresh_sms_metrics", crontab(minute="*/5")),
         "sweep": ("sweep", 60.0),
