@@ -10,6 +10,7 @@ from flask import Blueprint, Response, redirect, request
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.db.commit import OutcomeUnknown, transaction
 from app.features.email import inbox, signing, tracking
 from app.features.email.tracking import Visitor
 from app.identity.users import find_user, parse_user_id
@@ -56,9 +57,9 @@ def opened(tracking_id: str) -> Response:
     """Record that a mail was opened"""
     if request.method == "GET":  # HEAD is a machine looking
         try:
-            with services().engine.begin() as conn:
+            with transaction(services().engine, patience=0) as conn:  # nobody waits for a pixel
                 tracking.record_open(conn, tracking_id, _visitor(), services().clock.now())
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OutcomeUnknown) as error:
             # A reader sees a picture, whatever is wrong with us.
             log.warning("an opening was not recorded", error=type(error).__name__)
     response = Response(tracking.PIXEL, mimetype="image/gif")
@@ -78,7 +79,7 @@ def opened(tracking_id: str) -> Response:
 )
 def clicked(tracking_id: str, query: ClickQuery) -> Response:
     """Record a click and lead on to the link"""
-    with services().engine.begin() as conn:
+    with transaction(services().engine) as conn:
         if not tracking.record_click(conn, tracking_id, query.url, _visitor(), services().clock.now()):
             raise ApiError(400, "url: was not in that email", "unknown_link")
     response = redirect(query.url, 302)
@@ -130,7 +131,7 @@ def take_over(body: HandedMail) -> HandedMailReply:
         event_id=body.eventId,
     )
     signature, _ = _signature()
-    with services().engine.begin() as conn:
+    with transaction(services().engine) as conn:
         if find_user(conn, user_id) is None:
             raise not_found("User")
         if signature is not None and not inbox.use_signature(conn, signature, services().clock.now()):

@@ -33,7 +33,7 @@ def post_run(name: str) -> RunScheduleReply:
     except UnknownSchedule:
         raise not_found("Schedule") from None
     except Exception as error:
-        with services().engine.begin() as conn:
+        with transaction(services().engine) as conn:
             schedules.record_failure(conn, name, describe(error))
         raise
     return RunScheduleReply(queued=queued)

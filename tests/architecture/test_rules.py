@@ -64,6 +64,15 @@ def test_the_check_of_sql_sees_what_it_must() -> None:
     assert [len(list(_made_up_sql(ast.parse(text)))) for text in bad] == [1] * len(bad)
 
 
+def test_endpoints_commit_so_that_they_know_how_it_ended() -> None:
+    """Whoever answers a request has to know whether it was done: `app/db/commit.py transaction()`, never a plain `begin()`."""
+    wrong = [
+        f"{path}:{node.lineno}" for path in source.python("app") if source.under(path, "app/web")
+        for node in ast.walk(source.tree(path)) if isinstance(node, ast.Attribute) and (node.attr, _name(node.value)) == ("begin", "engine")
+    ]  # fmt: skip
+    assert wrong == []
+
+
 def test_tables_are_made_by_migrations_alone() -> None:
     wrong = [
         f"{path}:{node.lineno}" for path in source.python() for node in ast.walk(source.tree(path))

@@ -278,14 +278,3 @@ def mark_failed(
         """),
         {"user_id": user_id, "brief_date": brief_date, "timezone": timezone, "job_id": job_id, "error": error},
     )
-
-
-def mark_cancelled(conn: Connection, user_id: UUID, job_id: UUID) -> None:
-    """The brief that this job was making will not come."""
-    conn.execute(
-        text("""
-            update daily_briefs set generation_status = 'failed', generation_error = 'cancelled'
-            where user_id = :user_id and queue_job_id = :job_id and generation_status = 'processing'
-        """),
-        {"user_id": user_id, "job_id": job_id},
-    )

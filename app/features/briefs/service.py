@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from app.features.briefs import prompts, repository, rules
 from app.features.briefs.answer import clean_answer
@@ -23,9 +23,8 @@ from app.features.briefs.text import long_date
 from app.ports.clock import Clock
 from app.ports.llm import LLM, LLMUnavailable
 from app.queue.adding import add_job
-from app.queue.errors import LeaseLost, PermanentError
+from app.queue.errors import PermanentError
 from app.queue.models import DailyBriefMetadata, DailyBriefResult
-from app.queue.reads import find_job
 from app.queue.running import RunningJob
 from app.queue.waiting import TICK_SECONDS
 from app.realtime.events import emit
@@ -80,15 +79,8 @@ class BriefService:
 
         Raises PermanentError for an unknown user, timezone or day; LeaseLost when the job is no longer ours; what the
         database raises as it comes. Nothing the language model does is an error. A job whose brief is saved already
-        answers with it and does nothing again.
+        answers with it and does nothing again. When the job is cancelled, the database takes down the sign "is being made".
         """
-        try:
-            return self._generate(job)
-        except LeaseLost:
-            self._leave(job)
-            raise
-
-    def _generate(self, job: RunningJob) -> DailyBriefResult:
         metadata: DailyBriefMetadata = job.metadata
         started = self._clock.now()
         steps = Steps(job, every=self._tick_seconds)
@@ -137,19 +129,6 @@ class BriefService:
             told = {"error": error, "briefDate": day.isoformat() if day else None}
             correlation_id = given if isinstance(given, str) else str(job_id)
             self._announce(conn, user_id, "brief.failed", told, correlation_id=correlation_id, key=f"{job_id}-failed")
-
-    def _leave(self, job: RunningJob) -> None:
-        """Take down the sign "is being made" of a cancelled job: nobody else will. A job that runs elsewhere keeps it.
-
-        No lease is needed for this: a cancelled job stays cancelled, and only a row that names the job is touched.
-        """
-        try:
-            with self._engine.begin() as conn:
-                row = find_job(conn, str(job.id))
-                if row is not None and row.status == "cancelled":
-                    repository.mark_cancelled(conn, job.user_id, job.id)
-        except SQLAlchemyError:
-            log.warning("brief.cancelled_not_marked job_id=%s", job.id, exc_info=True)
 
     def _who_and_when(self, job: RunningJob, metadata: DailyBriefMetadata) -> tuple[Person, ZoneInfo, Day]:
         """The user, the zone their date-only tasks live in, and the day of the brief in the zone asked for, else theirs."""
