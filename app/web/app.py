@@ -12,6 +12,7 @@ from flask.json.provider import DefaultJSONProvider
 from app.db.engine import make_engine
 from app.features.braindump.repository import dumps_by_id
 from app.features.briefs.reads import briefs_by_id
+from app.features.notifications.inbox import notifications_by_id
 from app.queue.reads import find_jobs
 from app.realtime.feed import Feed
 from app.realtime.server import attach_realtime
@@ -94,6 +95,7 @@ TABLES = {
     "queue_jobs": lambda conn, ids: {job_id: job.as_api() for job_id, job in find_jobs(conn, ids).items()},
     "daily_briefs": briefs_by_id,
     "brain_dumps": dumps_by_id,
+    "notifications": notifications_by_id,
 }
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from app.queue.reads import InvalidCursor, iso
+from app.queue.reads import InvalidCursor, api_value, iso
 
+_ROW = ("id", "user_id", "event_type", "title", "body", "url", "correlation_id", "read_at", "created_at")
+_ROWS = text("select " + ", ".join(_ROW) + " from notifications where id = any(:ids)")
 _COLUMNS = "id, event_type, title, body, url, correlation_id, read_at, created_at"
 
 
@@ -51,6 +54,12 @@ def mark_read(conn: Connection, user_id: UUID, notification_id: UUID, now: datet
         """),
         {"id": notification_id, "user_id": user_id, "now": now},
     ).scalar_one_or_none()
+
+
+def notifications_by_id(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Rows as open pages hear of their changes, by id; those that exist."""
+    rows = conn.execute(_ROWS, {"ids": list(ids)}).mappings()
+    return {row["id"]: {name: api_value(value) for name, value in row.items()} for row in rows}
 
 
 def _as_json(row: Any) -> dict[str, Any]:

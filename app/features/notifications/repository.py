@@ -175,12 +175,12 @@ def add_notification(
     payload: dict[str, Any],
     correlation_id: str,
 ) -> Any | None:
-    """(id, created_at) of what the user sees in the app; None where it was there already."""
+    """(id, created_at) of what the user sees in the app; None where it, or the same news of the same flow, was there already."""
     return conn.execute(
         text("""
             insert into notifications (user_id, origin_id, event_type, title, body, url, payload, correlation_id)
             values (:user_id, :origin_id, :event_type, :title, :body, :url, cast(:payload as jsonb), :correlation_id)
-            on conflict (origin_id) do nothing
+            on conflict do nothing
             returning id, created_at
         """),
         {

@@ -255,7 +255,9 @@ class NotificationService:
                 "payload": payload,
                 "correlationId": correlation_id,
             }
-            add_job(conn, "send_notification", user_id=user_id, metadata=metadata, dedup_key=f"announced-{key}-{channel}")
+            add_job(
+                conn, "send_notification", user_id=user_id, metadata=metadata, dedup_key=f"announced-{key}-{channel}"
+            )
         return len(chosen)
 
 

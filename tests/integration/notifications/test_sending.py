@@ -291,3 +291,5 @@ class TestAnnouncing:
         assert {job["metadata"]["channel"] for job in jobs} == {"push", "in-app"} and len(jobs) == 2
         assert {job["metadata"]["correlationId"] for job in jobs} == {"corr-5"}
         assert [world.run(job["id"]).status for job in jobs] == ["sent", "sent"]
+        # Nobody could be pushed to, so the app shows it, and has been asked to as well: it is there once.
+        assert len(world.rows("select from notifications")) == len(world.events()) == 1

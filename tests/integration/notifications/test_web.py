@@ -11,7 +11,9 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.web.app import create_app
+from app.queue.reads import iso
+from app.realtime.changes import horizon, read_changes
+from app.web.app import TABLES, create_app
 from app.wiring import build
 from tests.integration.notifications.conftest import TASK, World
 from tests.support.people import add_user
@@ -194,6 +196,21 @@ class TestReading:
         assert http.post(f"/users/{world.user}/notifications/{shown['id']}/read").json == first.json
         unread = http.get(f"/users/{world.user}/notifications?unread=true").json
         assert (unread["notifications"], unread["unreadCount"]) == ([], 0)
+
+    def test_open_pages_hear_of_what_was_read(self, world: World, http: FlaskClient) -> None:
+        start = horizon(world.engine).position
+        world.run(world.job("in-app"))
+        shown = world.one("notifications")
+        http.post(f"/users/{world.user}/notifications/{shown['id']}/read")
+        told = [
+            e
+            for e in read_changes(world.engine, TABLES, [world.user], start).events
+            if e.payload.get("table") == "notifications"
+        ]
+        assert told[-1].payload["new"] == {
+            "id": str(shown["id"]), "user_id": str(world.user), "event_type": "task_completed", "title": shown["title"], "body": "",
+            "url": shown["url"], "correlation_id": shown["correlation_id"], "read_at": "2026-11-22T12:00:00Z", "created_at": iso(shown["created_at"]),
+        }  # fmt: skip
 
     def test_another_users_is_404(self, world: World, http: FlaskClient) -> None:
         world.run(world.job("in-app"))
