@@ -258,6 +258,28 @@ class Client:
         """Carry out what it proposed; a second time the answer is the same. 409 when there is nothing to confirm."""
         return self._call("POST", f"/api/braindumps/{_part(brain_dump_id)}/confirm", ConfirmReply)
 
+    def queue_sms(
+        self, user_id: str, phone_number: str, message: str, *, urgent: bool = False, scheduled_for: dt.datetime | None = None
+    ) -> str:
+        """Queue a text message to the user's own number; the job's id. `scheduled_for` is aware."""
+        body = _given(
+            userId=str(user_id),
+            phone_number=phone_number,
+            message=message,
+            urgent=urgent or None,
+            scheduledFor=scheduled_for.isoformat() if scheduled_for else None,
+        )
+        return self._call("POST", "/queue/sms", s.QueuedReply, json=body).jobId
+
+    def sms_scheduled(self, user_id: str | None = None, *, cursor: str | None = None) -> s.ScheduledSmsReply:
+        """How a user is reminded of events; without one, everybody, a page at a time (operators)."""
+        query = _given(userId=str(user_id) if user_id else None, cursor=cursor)
+        return self._call("GET", "/sms/scheduled", s.ScheduledSmsReply, params=query)
+
+    def change_sms_scheduled(self, user_id: str, **wishes: Any) -> bool:
+        """Change how a user is reminded, by the keys of `POST /sms/scheduled`; whether anything is different now."""
+        return self._call("POST", "/sms/scheduled", s.SmsWishesReply, json={"userId": str(user_id), **wishes}).updated
+
     def _call(self, method: str, path: str, reply: type[R], also: tuple[int, ...] = (), **parts: Any) -> R:
         return self._read(self._send(method, path, **parts), reply, also)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,9 @@ STATUS_PATH = "/api/webhooks/twilio/status"
 UNSUBSCRIBED = "21610"
 # Twilio may not have begun with these: 5xx other than "unavailable" can come after the message was taken.
 _LATER = {408, 409, 425, 429, 503}
+# Twilio's client writes ten lines for every call, with numbers and accounts in them.
+_log = logging.getLogger(f"{__name__}.client")
+_log.setLevel(logging.WARNING)
 _CLOCKS = timedelta(seconds=5)  # how far Twilio's clock may be behind ours
 _LOOKED_AT = 50  # the latest messages to a number
 
@@ -77,7 +81,7 @@ class _ElsewhereClient(TwilioHttpClient):
     """Twilio's HTTP client with another host: its own options rewrite subdomains only. Nothing is tried twice."""
 
     def __init__(self, base_url: str, timeout: float) -> None:
-        super().__init__(timeout=timeout)
+        super().__init__(timeout=timeout, logger=_log)
         self._base_url = base_url
         if is_loopback(urlsplit(base_url).hostname or ""):
             self.session.trust_env = False  # what is on this machine is not behind its proxy

@@ -105,7 +105,9 @@ def test_an_event_that_is_near_is_reminded_of_at_once_and_one_that_has_begun_not
 
 
 @pytest.mark.parametrize(
-    "wish", [{"opted_out": True}, {"event_reminders_enabled": False}, {"phone_verified": False}], ids=lambda w: next(iter(w))
+    "wish",
+    [{"opted_out": True}, {"event_reminders_enabled": False}, {"phone_verified": False}],
+    ids=lambda w: next(iter(w)),
 )
 def test_nobody_is_reminded_who_does_not_want_it_any_more(world: World, wish: dict[str, bool]) -> None:
     world.event()

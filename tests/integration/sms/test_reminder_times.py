@@ -12,7 +12,13 @@ from tests.integration.schedules.zones import changes, same_in_both, utc, wanted
 from tests.support.servers import Database
 
 YEAR = (utc(2025, 1, 1), utc(2026, 1, 1))  # gone by: its rules change no more
-HOURS = [(time(22), time(7)), (time(22), time(2, 30)), (time(1, 30), time(2, 30)), (time(0), time(0)), (time(9), time(17, 30))]
+HOURS = [
+    (time(22), time(7)),
+    (time(22), time(2, 30)),
+    (time(1, 30), time(2, 30)),
+    (time(0), time(0)),
+    (time(9), time(17, 30)),
+]
 LEADS = (0, 15, 90, 1440)  # minutes
 STEP = timedelta(minutes=35)
 SQL = text("""
@@ -43,7 +49,12 @@ def test_the_rule_in_sql_is_the_rule_in_python(database: Database) -> None:
         agree, _ = same_in_both(conn, wanted_zones(), *YEAR)
         tried = [case for zone in agree for case in cases(zone)]
         names = ("starts", "leads", "froms", "untils", "zones", "not_before")
-        found = [at for _, at in conn.execute(SQL, {name: list(values) for name, values in zip(names, zip(*tried), strict=True)})]
+        found = [
+            at
+            for _, at in conn.execute(
+                SQL, {name: list(values) for name, values in zip(names, zip(*tried), strict=True)}
+            )
+        ]
     wrong, moved, skipped = [], 0, 0
     for (start, lead, begins, ends, name, not_before), in_sql in zip(tried, found, strict=True):
         zone = ZoneInfo(name)

@@ -57,7 +57,9 @@ def test_a_number_that_cannot_be_is_refused(world: World, number: str) -> None:
     assert world.send(world.job(phone_number=number)) == f"no: phone_number: {number} is not a valid phone number"
 
 
-@pytest.mark.parametrize("bad", [{"phone_number": "0415"}, {"message": ""}, {"message": None}, {"phone_number": None}], ids=repr)
+@pytest.mark.parametrize(
+    "bad", [{"phone_number": "0415"}, {"message": ""}, {"message": None}, {"phone_number": None}], ids=repr
+)
 def test_metadata_that_does_not_fit_names_the_field(world: World, bad: dict) -> None:
     with pytest.raises(InvalidMetadata) as refused:
         world.job(**bad)

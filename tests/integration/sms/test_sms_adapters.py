@@ -89,10 +89,16 @@ def test_a_wrong_token_is_refused(twilio: TwilioServer) -> None:
 
 
 def test_nobody_there_is_deferred_and_silence_is_not() -> None:
-    keys = {"private_twilio_account_sid": "AC1", "private_twilio_auth_token": "t", "private_twilio_messaging_service_sid": "MG1"}
+    keys = {
+        "private_twilio_account_sid": "AC1",
+        "private_twilio_auth_token": "t",
+        "private_twilio_messaging_service_sid": "MG1",
+    }
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1]
         with pytest.raises(SmsUnknown):
-            TwilioSms(plain_settings(**keys, twilio_base_url=f"http://127.0.0.1:{port}", twilio_timeout=0.2)).send(MESSAGE)
+            TwilioSms(plain_settings(**keys, twilio_base_url=f"http://127.0.0.1:{port}", twilio_timeout=0.2)).send(
+                MESSAGE
+            )
     with pytest.raises(SmsDeferred, match="cannot be reached"):
         TwilioSms(plain_settings(**keys, twilio_base_url=f"http://127.0.0.1:{port}")).send(MESSAGE)

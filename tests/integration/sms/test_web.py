@@ -21,9 +21,7 @@ STATUS, INBOUND = "/api/webhooks/twilio/status", "/api/webhooks/twilio/inbound"
 
 @pytest.fixture
 def http(world: World, database, redis_url: str) -> FlaskClient:
-    settings = plain_settings(
-        database_url=database.url, redis_url=redis_url, **world.twilio.settings(public_url=HERE)
-    )
+    settings = plain_settings(database_url=database.url, redis_url=redis_url, **world.twilio.settings(public_url=HERE))
     return create_app(build(settings, engine=world.engine, clock=world.clock)).test_client()
 
 
@@ -92,7 +90,11 @@ class TestStatus:
         assert str(copy["id"]) in path
         sid = world.twilio.messages[0].sid
         status(http, sid, "delivered", path=path)
-        assert (world.message()["status"], world.message()["twilio_sid"], world.copies()) == ("delivered", sid, ["sent"])
+        assert (world.message()["status"], world.message()["twilio_sid"], world.copies()) == (
+            "delivered",
+            sid,
+            ["sent"],
+        )
         assert world.service.send(world.again(job)).messageSid == sid
         assert len(world.twilio.messages) == 1
 
@@ -112,7 +114,13 @@ class TestStatus:
     def test_only_twilio_may_tell(self, world: World, http: FlaskClient, path: str) -> None:
         form = {"MessageSid": "SM1", "MessageStatus": "failed", "From": NUMBER, "Body": "STOP"}
         right = RequestValidator(TOKEN).compute_signature(HERE + path, form)
-        for signature in ("", "x", "ümläut", right[:-1], RequestValidator("other").compute_signature(HERE + path, form)):
+        for signature in (
+            "",
+            "x",
+            "ümläut",
+            right[:-1],
+            RequestValidator("other").compute_signature(HERE + path, form),
+        ):
             answer = http.post(path, data=form, headers={"X-Twilio-Signature": signature.encode().decode("latin-1")})
             assert (answer.status_code, answer.json["error"]) == (401, "Invalid signature")
         assert http.post(path, data=form).status_code == 401
@@ -128,7 +136,9 @@ class TestStatus:
 
 
 class TestInbound:
-    @pytest.mark.parametrize(("stop", "start"), [("STOP", "START"), (" stop. ", "unstop"), ("Unsubscribe", "Yes"), ("QUIT", "start")])
+    @pytest.mark.parametrize(
+        ("stop", "start"), [("STOP", "START"), (" stop. ", "unstop"), ("Unsubscribe", "Yes"), ("QUIT", "start")]
+    )
     def test_stop_and_start(self, world: World, http: FlaskClient, stop: str, start: str) -> None:
         other = world.add("users", email="bob@example.com")
         world.add("user_sms_preferences", user_id=other, phone_number="+14155550000")

@@ -61,11 +61,16 @@ class TestAReminder:
 
 
 def test_a_day_has_as_many_hours_as_its_clocks_show() -> None:
-    lengths = [(e - b).total_seconds() / 3600 for b, e in (rules.day_span(date(2026, *day), NEW_YORK) for day in ((3, 8), (5, 5), (11, 1)))]
+    lengths = [
+        (e - b).total_seconds() / 3600
+        for b, e in (rules.day_span(date(2026, *day), NEW_YORK) for day in ((3, 8), (5, 5), (11, 1)))
+    ]
     assert lengths == [23, 24, 25]
 
 
-@pytest.mark.parametrize(("limit", "sent", "allowed"), [(0, 0, False), (1, 0, True), (10, 9, True), (10, 10, False), (10, 11, False)])
+@pytest.mark.parametrize(
+    ("limit", "sent", "allowed"), [(0, 0, False), (1, 0, True), (10, 9, True), (10, 10, False), (10, 11, False)]
+)
 def test_the_daily_limit(limit: int, sent: int, allowed: bool) -> None:
     assert (rules.over_limit(limit, sent) is None) is allowed
 
@@ -110,7 +115,13 @@ def test_phone_numbers(number: str | None, valid: bool) -> None:
 def test_the_signature_is_twilios() -> None:
     # The example of Twilio's own documentation.
     url = "https://mycompany.com/myapp.php?foo=1&bar=2"
-    form = {"CallSid": ["CA1234567890ABCDE"], "Caller": ["+14158675309"], "Digits": ["1234"], "From": ["+14158675309"], "To": ["+18005551212"]}
+    form = {
+        "CallSid": ["CA1234567890ABCDE"],
+        "Caller": ["+14158675309"],
+        "Digits": ["1234"],
+        "From": ["+14158675309"],
+        "To": ["+18005551212"],
+    }
     assert sign("12345", url, form) == "RSOYDt4T1cUTdK1PDd93/VVr8B8="
     assert is_signed("12345", url, form, "RSOYDt4T1cUTdK1PDd93/VVr8B8=")
     assert not is_signed("12345", url, {**form, "Digits": ["1235"]}, "RSOYDt4T1cUTdK1PDd93/VVr8B8=")

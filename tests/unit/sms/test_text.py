@@ -34,7 +34,14 @@ def test_a_place_is_named_where_it_fits_and_is_no_link() -> None:
 
 @pytest.mark.parametrize(
     ("text", "taken", "room"),
-    [("a" * 160, 160, 160), ("€" * 80, 160, 160), ("ä" * 10, 10, 160), ("ç", 1, 70), ("漢" * 70, 70, 70), ("🎉" * 35, 70, 70)],
+    [
+        ("a" * 160, 160, 160),
+        ("€" * 80, 160, 160),
+        ("ä" * 10, 10, 160),
+        ("ç", 1, 70),
+        ("漢" * 70, 70, 70),
+        ("🎉" * 35, 70, 70),
+    ],
     ids=["ascii", "euro counts twice", "umlauts", "a c with a tail", "chinese", "emoji count twice"],
 )
 def test_what_160_characters_are(text: str, taken: int, room: int) -> None:
@@ -51,7 +58,7 @@ def test_long_titles_are_cut() -> None:
 
 
 def test_marks_that_have_a_plain_twin_cost_nothing() -> None:
-    assert words("“Bob’s” plan – part two…") == "Reminder: \"Bob's\" plan - part two... at 7:30 PM"
+    assert words("“Bob’s” plan – part two…") == 'Reminder: "Bob\'s" plan - part two... at 7:30 PM'
     assert words("a\r\nSTOP\u202e\x00 b") == "Reminder: a STOP b at 7:30 PM"
     assert words(" \n ") == "Reminder: an event at 7:30 PM"
 
