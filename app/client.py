@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from app.formats import sse
 from app.web import notification_schemas as n
 from app.web import schemas as s
-from app.web.braindumps import BrainDump, ConfirmReply, QueuedReply
+from app.web.braindumps import BrainDump, ConfirmReply
 from app.web.calendar_files import ImportReply
 
 TIMEOUT = 10.0  # seconds
@@ -225,7 +225,7 @@ class Client:
     ) -> str:
         """Queue a brain dump; the job's id."""
         body = _given(userId=str(user_id), text=text, projectId=project_id, autoAccept=auto_accept or None)
-        return self._call("POST", "/queue/brain-dump", QueuedReply, json=body).jobId
+        return self._call("POST", "/queue/brain-dump", s.QueuedReply, json=body).jobId
 
     def stream_brain_dump(
         self, text: str, *, user_id: str | None = None, project_id: str | None = None, auto_accept: bool = False

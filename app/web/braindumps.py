@@ -24,7 +24,7 @@ from app.web.endpoint import OtherReply, caller, endpoint, services
 from app.web.errors import ApiError, not_found
 from app.web.fields import Flag, Text, UserId
 from app.web.people import known_user, session_user
-from app.web.schemas import Reply, Request
+from app.web.schemas import QueuedReply, Reply, Request
 
 blueprint = Blueprint("braindumps", __name__)
 
@@ -45,11 +45,6 @@ class QueueRequest(Request):
     text: DumpText
     projectId: Text | None = None
     autoAccept: Flag | None = None
-
-
-class QueuedReply(Reply):
-    success: Literal[True] = True
-    jobId: str
 
 
 class BrainDump(Reply):
