@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -178,7 +179,11 @@ class BrainDumpService:
             return row
         if row.status != "proposed":
             raise NotProposed(row.status)
-        self._apply(conn, row.id, row.user_id, Operations.validate_python(row.operations))
+        try:
+            operations = Operations.validate_python(row.operations)
+        except ValidationError:  # somebody changed the row by SQL
+            raise PlanRefused(["operations: cannot be read"]) from None
+        self._apply(conn, row.id, row.user_id, operations)
         return repository.find(conn, dump_id)
 
     # All of them

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import threading
+
 import pytest
 from sqlalchemy import text
 
+from app.features.braindump.models import PlanRefused
+from app.features.braindump.repository import dumps_by_id
 from app.features.braindump.service import NotProposed
 from app.queue.errors import LeaseLost, PermanentError, TransientError
 from app.queue.steering import cancel_job
 from tests.integration.braindump.conftest import World
 from tests.integration.braindump.test_streaming import _until_stopped
+from tests.support.api import wait_until
 
 TASKS = {"operations": [{"op": "create_task", "title": "Call Anna"}]}
 
@@ -31,6 +37,30 @@ def test_a_job_proposes(told: World) -> None:
     assert (dump.queue_job_id, dump.status, len(dump.operations)) == (job.id, "proposed", 1)
     [(progress,)] = told.rows("select metadata -> 'generation_progress' from queue_jobs")
     assert (progress["step"], progress["progress"]) == ("done", 100)
+
+
+def test_it_shows_that_it_is_alive_while_the_model_thinks(told: World) -> None:
+    seen = []
+
+    def think(stop) -> str:
+        for _ in range(3):
+            before = told.rows("select metadata -> 'generation_progress' ->> 'timestamp' from queue_jobs")
+            wait_until(lambda before=before: told.rows("select metadata -> 'generation_progress' ->> 'timestamp' from queue_jobs") != before)
+            seen.append(before)
+        return json.dumps(TASKS)
+
+    told.model.says["tasks"] = think
+    assert told.service(tick=0.01).process(told.claimed(told.job())).status == "proposed"
+    assert len(seen) == 3
+
+
+def test_every_change_of_the_row_reaches_the_users_browsers(told: World) -> None:
+    told.service().process(told.claimed(told.job()))
+    changes = told.rows("select distinct op from row_events where table_name = 'brain_dumps' and user_id = :u", u=told.user)
+    assert set(changes) == {("INSERT",), ("UPDATE",)}
+    with told.engine.connect() as conn:
+        shown = dumps_by_id(conn, [told.dump().id])[told.dump().id]
+    assert json.loads(json.dumps(shown))["status"] == "proposed"
 
 
 def test_a_job_that_runs_again_does_nothing_twice(told: World) -> None:
@@ -113,3 +143,24 @@ class TestTheYes:
         with pytest.raises(NotProposed) as caught:
             self.confirm(told)
         assert caught.value.status == "processing"
+
+    def test_a_proposal_that_somebody_spoilt_is_refused(self, told: World) -> None:
+        told.stream()
+        with told.engine.begin() as conn:
+            conn.execute(text("""update brain_dumps set operations = '[{"op": "drop"}]'"""))
+        with pytest.raises(PlanRefused, match="cannot be read"):
+            self.confirm(told)
+
+    def test_two_at_once_do_it_once(self, told: World) -> None:
+        told.stream()
+        first = told.engine.connect()
+        began = first.begin()
+        done = told.service().confirm(first, told.dump().id)
+        answers = []
+        second = threading.Thread(target=lambda: answers.append(self.confirm(told)))
+        second.start()  # waits for the row
+        began.commit()
+        first.close()
+        second.join(20)
+        assert answers == [done]
+        assert told.rows("select count(*) from tasks where title = 'Call Anna'") == [(1,)]
