@@ -232,6 +232,34 @@ class TestPush:
             world.run(job)
         assert world.push.to == []
 
+    def test_a_push_that_another_run_has_taken_is_left_to_it(self, world: World) -> None:
+        world.browsers("one")
+
+        def take() -> None:
+            with world.engine.begin() as conn:
+                conn.exec_driver_sql("update notification_pushes set status = 'handing_over'")
+
+        world.push.before = take
+        assert world.run(world.job()).channel == "in-app"
+        assert world.push.to == []
+
+    def test_what_has_gone_is_known_also_when_the_job_was_cancelled_meanwhile(self, world: World) -> None:
+        world.browsers("one")
+        job = world.job()
+
+        def cancel() -> None:
+            with world.engine.begin() as conn:
+                cancel_job(conn, job)
+
+        world.push.after = cancel
+        with pytest.raises(LeaseLost):
+            world.run(job)
+        assert world.one("notification_pushes")["status"] == "sent"
+        with world.engine.begin() as conn:
+            again = retry_job(conn, job).id
+        world.push.after = lambda: None
+        assert world.run(again).channel == "push" and world.push.to == ["one"]
+
     def test_a_retry_by_hand_goes_on_where_the_failed_job_stopped(self, world: World) -> None:
         world.browsers("one", "two")
         world.push.errors["one"] = [PushDeferred("429")]
