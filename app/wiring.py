@@ -27,6 +27,8 @@ from app.features.calendar.vault import Vault
 from app.features.email.sending import Sender
 from app.features.email.service import EmailService
 from app.features.notifications.service import NotificationService
+from app.features.onboarding.service import OnboardingService
+from app.features.phases.service import PhasesService
 from app.features.sms.service import SmsService
 from app.ports.clock import Clock, SystemClock
 from app.ports.llm import LLM
@@ -56,6 +58,8 @@ class Services:
     brain_dumps: BrainDumpService
     calendar: CalendarSync
     connecting: Connecting
+    phases: PhasesService
+    onboarding: OnboardingService
     failure_notes: dict[str, FailureNote] = field(default_factory=dict)
 
 
@@ -83,6 +87,8 @@ def build(
         expand_calendar=ensure_expanded,
         announce=notifications.announce,
     )
+    phases = PhasesService(engine, clock, llm, expand_calendar=ensure_expanded)
+    onboarding = OnboardingService(engine, clock, llm)
     email = _email(settings, engine, clock, mail)
     notes = {"generate_daily_brief": _brief_note(briefs), "send_notification": _notification_note(notifications)}
     notes["process_brain_dump"] = _brain_dump_note(brain_dumps)
@@ -104,6 +110,8 @@ def build(
         brain_dumps=brain_dumps,
         calendar=calendar,
         connecting=connecting,
+        phases=phases,
+        onboarding=onboarding,
         failure_notes=notes,
     )
 

@@ -92,6 +92,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
             "tasks.calendar",
             "tasks.email",
             "tasks.notifications",
+            "tasks.onboarding",
+            "tasks.phases",
             "tasks.jobs",
             "tasks.sms",
             "tasks.ticks",

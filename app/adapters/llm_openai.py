@@ -81,7 +81,7 @@ class ChainLLM:
         """The models that can be asked, in their order. Raises LLMUnavailable when there is none."""
         routes = [(model, route) for model in self._settings.llm_models if (route := self._route(model))]
         if not routes:
-            raise LLMUnavailable(NO_KEY)
+            raise LLMUnavailable(NO_KEY, configured=False)
         return routes
 
     def _route(self, model: str) -> _Route | None:

@@ -33,11 +33,15 @@ class Piece:
 
 
 class LLMUnavailable(Exception):
-    """No model answered. `reason` is one sentence for the user: which model failed how; it never holds a secret."""
+    """No model answered. `reason` is one sentence for the user: which model failed how; it never holds a secret.
 
-    def __init__(self, reason: str) -> None:
+    `configured`: there are models to ask, so asking again later may help.
+    """
+
+    def __init__(self, reason: str, *, configured: bool = True) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.configured = configured
 
 
 class Stopped(Exception):

@@ -123,6 +123,8 @@ class PhasesMetadata(JobMetadata):
 class PhasesResult(Model):
     projectId: str
     phaseCount: int
+    backlogCount: int = 0  # tasks that were to be planned and are in no phase
+    plannedBy: Literal["model", "dependencies"] = "model"
 
 
 class UserContext(Model):
@@ -144,6 +146,7 @@ class OnboardingMetadata(JobMetadata):
 class OnboardingResult(Model):
     analysisId: str
     questionsGenerated: int
+    analyzedBy: Literal["model", "rules"] = "model"
 
 
 class SmsMetadata(JobMetadata):

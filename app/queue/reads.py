@@ -114,6 +114,18 @@ def find_brief_job(conn: Connection, user_id: UUID, brief_date: str) -> JobRow |
     return JobRow(*row) if row else None
 
 
+def find_live_jobs(conn: Connection, user_id: UUID, job_type: str) -> list[JobRow]:
+    """A user's jobs of a type that wait or run, oldest first."""
+    rows = conn.execute(
+        text(
+            f"{_SELECT} where user_id = :user_id and job_type = cast(:job_type as queue_type) "
+            "and status in ('pending', 'processing', 'retrying') order by created_at, id"
+        ),
+        {"user_id": user_id, "job_type": job_type},
+    )
+    return [JobRow(*row) for row in rows]
+
+
 def job_history(conn: Connection, job_id: UUID) -> list[dict[str, Any]]:
     """`{from, to, at, attempt, worker, message}` of each change of state, oldest first."""
     rows = conn.execute(

@@ -13,6 +13,8 @@ from app.db.engine import make_engine
 from app.features.braindump.repository import dumps_by_id
 from app.features.briefs.reads import briefs_by_id
 from app.features.notifications.inbox import notifications_by_id
+from app.features.onboarding.reads import analyses_by_id
+from app.features.phases.reads import phases_by_id
 from app.queue.reads import find_jobs
 from app.realtime.feed import Feed
 from app.realtime.server import attach_realtime
@@ -27,8 +29,10 @@ from app.web import (
     many,
     metrics,
     notifications,
+    onboarding,
     pages,
     pausing,
+    phases,
     preferences,
     queue,
     schedules,
@@ -55,6 +59,8 @@ BLUEPRINTS = (
     notifications,
     email,
     sms,
+    phases,
+    onboarding,
     calendar_files,
     calendar,
     many,
@@ -96,6 +102,8 @@ TABLES = {
     "daily_briefs": briefs_by_id,
     "brain_dumps": dumps_by_id,
     "notifications": notifications_by_id,
+    "phases": phases_by_id,
+    "onboarding_analysis": analyses_by_id,
 }
 
 

@@ -86,7 +86,7 @@ def _insert(client: Client, table: str, columns: list[dict[str, Any]], user: UUI
         value = _value(client, table, column, user)
         if value is not None:
             values[column["name"]] = value
-    listed = ", ".join(values)
+    listed = ", ".join(f'"{name}"' for name in values)
     statement = f"insert into {table} ({listed}) values ({', '.join(values.values())}) on conflict do nothing"
     try:
         client.connection.execute(statement)

@@ -1,0 +1,1 @@
+drop table phase_tasks, phase_generations, phases, onboarding_analysis;
