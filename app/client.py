@@ -19,6 +19,7 @@ import requests
 from pydantic import BaseModel, ValidationError
 
 from app.formats import sse
+from app.web import calendar as c
 from app.web import notification_schemas as n
 from app.web import schemas as s
 from app.web.braindumps import BrainDump, ConfirmReply
@@ -145,6 +146,41 @@ class Client:
         headers, query = {"Content-Type": "text/calendar"}, {"userId": str(user_id)}
         path = "/api/calendar/events/import"
         return self._call("POST", path, ImportReply, params=query, data=content, headers=headers)
+
+    def connect_google(self, user_id: str, *, calendar_id: str = "primary") -> str:
+        """The address of Google's page of consent, for the user's browser."""
+        body = {"userId": str(user_id), "calendarId": calendar_id}
+        return str(self._call("POST", "/api/calendar/connect", c.ConnectReply, json=body).url)
+
+    def connect_feed(self, user_id: str, url: str, *, name: str | None = None) -> c.ConnectReply:
+        """Connect an .ics address: the connection, and the job that reads it first."""
+        body = _given(userId=str(user_id), provider="feed", url=url, name=name)
+        return self._call("POST", "/api/calendar/connect", c.ConnectReply, json=body)
+
+    def calendar_connections(self, user_id: str) -> list[c.ConnectionShown]:
+        """The calendars a user has connected."""
+        query = {"userId": str(user_id)}
+        return self._call("GET", "/api/calendar/connections", c.ConnectionsReply, params=query).connections
+
+    def disconnect_calendar(self, connection_id: str) -> None:
+        """Take a calendar off, with its events."""
+        self._call("DELETE", f"/api/calendar/connections/{_part(connection_id)}", c.Done)
+
+    def sync_calendar(self, user_id: str, calendar_id: str) -> c.SyncReply:
+        """Bring a connected calendar up to date now."""
+        body = {"userId": str(user_id), "calendarId": calendar_id}
+        return self._call("POST", "/queue/calendar-sync", c.SyncReply, json=body)
+
+    def put_task_into_calendar(
+        self, task_id: str, *, start: dt.datetime | None = None, minutes: int | None = None, all_day: bool | None = None
+    ) -> c.TaskReply:
+        """Put a task into the calendar, or find it there. `start` is aware and becomes the task's own."""
+        body = _given(start=start.isoformat() if start else None, durationMinutes=minutes, allDay=all_day)
+        return self._call("POST", f"/api/tasks/{_part(task_id)}/calendar", c.TaskReply, json=body)
+
+    def take_task_out_of_calendar(self, task_id: str) -> bool:
+        """Whether it stood there."""
+        return self._call("DELETE", f"/api/tasks/{_part(task_id)}/calendar", c.TaskGoneReply).removed
 
     def pause(self, job_type: str) -> bool:
         """Begin no more jobs of a type, until `resume`. Returns whether it is paused."""

@@ -22,6 +22,7 @@ from app.ports.calendar import (
     Tokens,
 )
 from app.ports.clock import Clock
+from app.queue.adding import add_job
 from app.queue.errors import PermanentError, TransientError
 
 log = logging.getLogger(__name__)
@@ -116,4 +117,20 @@ class Account:
         log.warning("calendar connection %s is broken: %s", self._connection.id, why)
         with self._transaction() as conn:
             connections.set_broken(conn, self._connection.id, why)
+            _tell_user(conn, self._connection)
         return ConnectionBroken(why)
+
+
+def _tell_user(conn: Connection, connection: Connected) -> None:
+    """Only the user can mend it."""
+    said = {
+        "title": "Your calendar is no longer connected",
+        "body": f"Connect {connection.name or 'it'} again to go on syncing.",
+    }
+    add_job(
+        conn,
+        "send_notification",
+        user_id=connection.user_id,
+        metadata={"channel": "in-app", "eventType": "system.announcement", "payload": said},
+        dedup_key=f"calendar-broken-{connection.id}-{connection.sync_number}",
+    )

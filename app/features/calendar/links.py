@@ -37,7 +37,7 @@ class Link:
     def as_rule(self) -> OurChange:
         """What the rules of echoes and conflicts look at."""
         waiting = self.sync_status in ("pending", "deleting")
-        return OurChange(self.pushed_at, self.etag, self.remote_updated, self.pushed, self.changed_at, waiting)
+        return OurChange(self.pushed_at, self.etag, self.remote_updated, self.changed_at, waiting)
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,10 @@ _TOOK = text("""
     update task_calendar_events set etag = :etag, pushed = cast(:pushed as jsonb), remote_updated = :updated, pushed_at = :now,
         error = null, sync_status = case when changed_at = :changed_at and sync_status = 'pending' then 'synced' else sync_status end
     where id = :id
+""")
+_OURS = text("""
+    update calendar_events set connection_id = :connection_id, sync_source = 'app'
+    where id = :id and (connection_id, sync_source) is distinct from (cast(:connection_id as uuid), 'app')
 """)
 _HEARD = text("""
     update task_calendar_events set etag = :etag, pushed = cast(:pushed as jsonb), remote_updated = :updated, error = null,
@@ -205,7 +209,7 @@ def took(
     conn.execute(_TOOK, {**values, "changed_at": link.changed_at})
     if link.connection_id and link.calendar_event_id:
         conn.execute(
-            text("update calendar_events set connection_id = :connection_id where id = :id and connection_id is null"),
+            _OURS,
             {"id": link.calendar_event_id, "connection_id": link.connection_id},
         )
 

@@ -148,7 +148,7 @@ def _alone(entry: Entry, zone: str, window: Window) -> Occurrence | None:
 
 def _is_for_us(conn: Connection, run: Run, link: Link, change: Change, event: Occurrence | None) -> bool:
     """Whether Google's word on the event of a task holds: not our own change come back, not older than one that waits."""
-    if is_echo(link.as_rule(), change.etag, change.updated, event, run.now):
+    if is_echo(link.as_rule(), change.etag, change.updated, run.now):
         run.result.skipped += 1
         return False
     if link.sync_status == "deleting":

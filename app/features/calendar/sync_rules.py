@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.features.calendar.google_events import body_of
-from app.features.calendar.models import Occurrence
 from app.formats.components import midnight
 
 ECHO = timedelta(minutes=5)  # how long a change of ours is known as ours
@@ -19,30 +16,25 @@ WITH_CHANNEL = timedelta(hours=4)  # a channel may lose a call: looked at anyway
 
 @dataclass(frozen=True)
 class OurChange:
-    """What we know of an event that we wrote: the version we made and when, what it said, and whether more is to be told."""
+    """What we know of an event that we wrote: the version we made and when, and whether a later change is still to be told."""
 
     pushed_at: datetime | None
     etag: str | None
     remote_updated: datetime | None
-    pushed: dict[str, Any] | None
     changed_at: datetime
     waiting: bool
 
 
-def is_echo(
-    ours: OurChange, etag: str | None, updated: datetime | None, event: Occurrence | None, now: datetime
-) -> bool:
-    """Whether what Google says is our own change of the last five minutes come back, or older than it.
+def is_echo(ours: OurChange, etag: str | None, updated: datetime | None, now: datetime) -> bool:
+    """Whether a version at Google is our own change of the last five minutes come back, or older than it.
 
-    A change that somebody else made meanwhile is no echo: it has another etag, a later time, and says something else.
+    A change that somebody else made meanwhile has another etag and a later time: it is no echo, however soon it came.
     """
     if ours.pushed_at is None or not timedelta() <= now - ours.pushed_at < ECHO:
         return False
     if etag is not None and etag == ours.etag:
         return True
-    if updated is not None and ours.remote_updated is not None and updated < ours.remote_updated:
-        return True
-    return event is not None and ours.pushed is not None and body_of(event) == ours.pushed
+    return updated is not None and ours.remote_updated is not None and updated < ours.remote_updated
 
 
 def ours_wins(ours: OurChange, updated: datetime | None) -> bool:

@@ -153,7 +153,9 @@ def test_a_consent_taken_back_marks_the_connection_and_nothing_tries_again(world
     assert [(each["id"], each["status"]) for each in shown] == [(connection, "broken")]
     asked = world.http.post("/queue/calendar-sync", json={"userId": str(world.user), "calendarId": connection})
     assert (asked.status_code, asked.json["code"]) == (409, "connection_broken")
-    world.run_sql("update queue_jobs set status = 'failed'")
+    told = world.rows("select metadata #>> '{payload,title}' from queue_jobs where job_type = 'send_notification'")
+    assert told == [("Your calendar is no longer connected",)]
+    world.run_sql("update queue_jobs set status = 'failed' where status = 'processing'")
     assert world.connect() == connection and world.sync().mode == "full"
 
 
