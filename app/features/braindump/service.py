@@ -101,7 +101,7 @@ class BrainDumpService:
             self._end(dump, "failed", message)
             yield Event("error", {"brainDumpId": str(dump.id), "error": message, "code": code})
         except BaseException:  # the client or the server went away
-            self._end(dump, "cancelled", "the client went away before there was a plan")
+            self._end(dump, "cancelled", "the client went away, or the server stopped, before there was a plan")
             raise
         finally:
             stop.set()
