@@ -28,7 +28,7 @@ blueprint = Blueprint("calendar", __name__)
 
 COOKIE = "calendar_consent"
 CALLBACK = "/api/calendar/callback"
-STATUS = {"not_configured": 409, "consent_refused": 400}
+STATUS = {"not_configured": 409, "too_many": 409}
 
 
 class ConnectQuery(Request):

@@ -33,6 +33,7 @@ from app.queue.adding import AddedJob
 log = logging.getLogger(__name__)
 
 PATIENCE = timedelta(minutes=10)  # a consent that was asked for is waited for
+MOST = 50  # calendars of a user
 LONGEST_URL = 2000  # characters
 EVENTS_SCOPE = "https://www.googleapis.com/auth/calendar.events"
 TOLD = ("exists", "not_exists")  # resource states that mean a change; `sync` says that a channel works
@@ -121,6 +122,8 @@ class Connecting:
         if self._vault is None:
             raise NotConnected("CALENDAR_TOKEN_KEY is not set", code="not_configured")
         url = feed_address(url)
+        if len(connections.of_user(conn, user_id)) >= MOST:
+            raise NotConnected(f"More than {MOST} calendars cannot be connected", code="too_many")
         connection = connections.save(conn, user_id, "feed", digest(url), name, None)
         connections.keep_secret(conn, connection.id, self._vault.lock({"url": url}))
         return connection, connections.queue_sync(conn, connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +12,6 @@ from sqlalchemy import Connection, text
 
 from app.features.calendar.models import Origin
 from app.queue.adding import AddedJob, add_job
-
-UNCONFIRMED = timedelta(hours=1)  # after which a channel that Google never confirmed is forgotten
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def _read(item: dict[str, Any], remote_id: str, number: int, calendar_zone: str,
     updated = datetime.fromisoformat(item["updated"]) if item.get("updated") else None
     etag = item.get("etag") if isinstance(item.get("etag"), str) else None
     cancelled = item.get("status") == "cancelled"
-    if cancelled and series_id is None:
+    if (cancelled and series_id is None) or item.get("eventType") == "workingLocation":  # a place, not an event
         return Change(remote_id, None, None, etag, updated)
     zone = _zone(item.get("start"), calendar_zone)
     lines = ["BEGIN:VEVENT", f"UID:{prefix}{series_id or remote_id}"]

@@ -65,6 +65,12 @@ _WAITING = text(
 _BY_REMOTE = text(
     f"select {COLUMNS} from task_calendar_events where connection_id = :id and remote_id = any(cast(:ids as text[])) for update"
 )
+# Tasks before links, as whoever changes a task does: the other way round the two could wait for each other.
+_LOCK_TASKS = text("""
+    select from tasks t where exists (select from task_calendar_events l where l.task_id = t.id and l.connection_id = :id
+        and (cast(:ids as text[]) is null or l.remote_id = any(cast(:ids as text[]))))
+    order by t.id for no key update of t
+""")
 _UNSEEN = text(f"""
     select {COLUMNS} from task_calendar_events t where connection_id = :id and pushed is not null
     and not exists (select from calendar_seen n where n.connection_id = :id and n.external_id = :prefix || t.remote_id)
@@ -191,13 +197,16 @@ def waiting(conn: Connection, connection_id: UUID, most: int) -> list[Link]:
 
 
 def by_remote(conn: Connection, connection_id: UUID, ids: Sequence[str]) -> dict[str, Link]:
-    """The links among these events, locked, by Google's id."""
-    rows = conn.execute(_BY_REMOTE, {"id": connection_id, "ids": list(ids)})
+    """The links among these events, by Google's id, locked with their tasks."""
+    values = {"id": connection_id, "ids": list(ids)}
+    conn.execute(_LOCK_TASKS, values)
+    rows = conn.execute(_BY_REMOTE, values)
     return {link.remote_id: link for link in (Link(*row) for row in rows) if link.remote_id}
 
 
 def unseen(conn: Connection, connection_id: UUID, prefix: str) -> list[Link]:
-    """The links whose event was there and was not met by a full sync."""
+    """The links whose event was there and was not met by a full sync, their tasks locked."""
+    conn.execute(_LOCK_TASKS, {"id": connection_id, "ids": None})
     return [Link(*row) for row in conn.execute(_UNSEEN, {"id": connection_id, "prefix": prefix})]
 
 
@@ -205,13 +214,10 @@ def took(
     conn: Connection, link: Link, etag: str | None, updated: datetime | None, body: dict[str, Any], now: datetime
 ) -> None:
     """Google has taken our change. One that was made meanwhile still waits."""
+    # The event before the link, as the trigger does.
+    conn.execute(_OURS, {"id": link.calendar_event_id, "connection_id": link.connection_id})
     values = {"id": link.id, "etag": etag, "updated": updated, "pushed": json.dumps(body), "now": now}
     conn.execute(_TOOK, {**values, "changed_at": link.changed_at})
-    if link.connection_id and link.calendar_event_id:
-        conn.execute(
-            _OURS,
-            {"id": link.calendar_event_id, "connection_id": link.connection_id},
-        )
 
 
 def heard(

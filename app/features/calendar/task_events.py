@@ -56,16 +56,19 @@ def put(
     task = links.task(conn, task_id)
     if task is None:
         return None
+    zone = iana_name(task.timezone) or "UTC"
     if start is not None or (all_day is not None and all_day != task.all_day):
         begins = start or task.start_date or task.due_date
         if begins is None:
             raise NoTime
-        links.set_start(conn, task_id, begins, task.all_day if all_day is None else all_day)
+        whole_day = task.all_day if all_day is None else all_day
+        if whole_day:
+            begins, _ = times_of(begins, None, True, zone) or (begins, begins)
+        links.set_start(conn, task_id, begins, whole_day)
         task = links.task(conn, task_id) or task
     link = links.of_task(conn, task_id)
     was_there = link is not None
     if link is None:
-        zone = iana_name(task.timezone) or "UTC"
         times = times_of(task.start_date, task.due_date, task.all_day, zone, length=length)
         if times is None:
             raise NoTime

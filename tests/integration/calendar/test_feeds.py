@@ -117,22 +117,23 @@ def test_a_feed_and_an_import_of_the_same_calendar_do_not_meet(world: World, sit
     assert [row[0] for row in world.rows()] == ["one"]
 
 
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
+def test_what_goes_wrong(world: World, site: Site) -> None:
+    connect(world, site)
+    (job_id,) = world.waiting()
+    job = world.claimed(job_id)
+    for answer, error in (
         ((503, {}, b""), TransientError),
         ((200, {}, b"<html>"), PermanentError),
         ((302, {}, b""), PermanentError),
         ((200, {"Content-Length": "999"}, b"BEGIN:VCALENDAR"), TransientError),
-    ],
-    ids=["503", "a-page", "nowhere", "cut-off"],
-)
-def test_what_goes_wrong(world: World, site: Site, answer: tuple, error: type[Exception]) -> None:
-    connect(world, site)
-    site.answer = answer
-    (job_id,) = world.waiting()
-    with pytest.raises(error):
-        world.services.calendar.sync(world.claimed(job_id))
+    ):
+        site.answer = answer
+        with pytest.raises(error):
+            world.services.calendar.sync(job)
+    world.run_sql("update calendar_connections set error = null")
+    with world.engine.begin() as conn:
+        world.services.calendar.failed(conn, world.user, str(world.one("calendar_connections")["id"]), "the feed answered 503")
+    assert world.one("calendar_connections")["error"] == "the feed answered 503"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_a_redirect_is_checked_like_the_first_address(site: Site) -> None:
         reader.fetch(site.url, etag=None, last_modified=None)
 
 
-@pytest.mark.parametrize("url", ["", "cal.ics", "javascript:alert(1)", "https://", "https://exa mple/", "https://é.example/", "https://x:99999/"])
-def test_what_is_no_address(world: World, url: str) -> None:
-    answer = world.http.post("/api/calendar/connect", json={"userId": str(world.user), "provider": "feed", "url": url})
-    assert (answer.status_code, answer.json["error"][:12]) == (400, "url: expects")
+def test_what_is_no_address(world: World) -> None:
+    for url in ("", "cal.ics", "javascript:alert(1)", "https://", "https://exa mple/", "https://é.example/", "https://x:99999/"):
+        answer = world.http.post("/api/calendar/connect", json={"userId": str(world.user), "provider": "feed", "url": url})
+        assert (answer.status_code, answer.json["error"][:12]) == (400, "url: expects"), url

@@ -13,7 +13,7 @@ from tests.integration.calendar.conftest import NOW, World
 START = datetime(2026, 2, 3, 14, tzinfo=UTC)
 
 
-def put(world: World, task: UUID, **body: Any):
+def put(world: World, task: UUID | str, **body: Any):
     return world.http.post(f"/api/tasks/{task}/calendar", json=body)
 
 
@@ -64,6 +64,12 @@ class TestOursAlone:
         task = world.task(start_date=datetime(2026, 3, 8, 5, tzinfo=UTC), all_day=True)
         answer = put(world, task).json
         assert (answer["start"], answer["end"]) == ("2026-03-08T05:00:00Z", "2026-03-09T04:00:00Z")
+        answer = put(world, task, start="2026-03-10T20:00:00Z").json
+        assert (answer["start"], answer["end"]) == ("2026-03-10T04:00:00Z", "2026-03-11T04:00:00Z")
+        world.run_sql("update tasks set all_day = false, start_date = '2026-03-12T15:00Z'")
+        assert world.rows()[0][2:4] == (datetime(2026, 3, 12, 15, tzinfo=UTC), datetime(2026, 3, 12, 15, 30, tzinfo=UTC))
+        world.run_sql("update tasks set all_day = true")
+        assert world.rows()[0][2:4] == (datetime(2026, 3, 12, 4, tzinfo=UTC), datetime(2026, 3, 13, 4, tzinfo=UTC))
 
     @pytest.mark.parametrize("way", ["update tasks set deleted_at = now()", "delete from tasks"], ids=["marked", "deleted"])
     def test_a_deleted_task_leaves_it(self, world: World, way: str) -> None:
@@ -71,10 +77,10 @@ class TestOursAlone:
         world.run_sql(way)
         assert world.rows() == [] and world.rows("select 1 from task_calendar_events") == []
 
-    @pytest.mark.parametrize("unknown", ["nobody", "00000000-0000-0000-0000-000000000000"])
-    def test_an_unknown_one(self, world: World, unknown: str) -> None:
-        for answer in (world.http.post(f"/api/tasks/{unknown}/calendar", json={}), world.http.delete(f"/api/tasks/{unknown}/calendar")):
-            assert (answer.status_code, answer.json["error"]) == (404, "Task not found")
+    def test_an_unknown_one(self, world: World) -> None:
+        for unknown in ("nobody", "00000000-0000-0000-0000-000000000000", "%00"):
+            for answer in (put(world, unknown), world.http.delete(f"/api/tasks/{unknown}/calendar")):
+                assert (answer.status_code, answer.json["error"]) == (404, "Task not found")
 
 
 class TestToGoogle:
