@@ -15,6 +15,7 @@ from app.features.briefs.reads import briefs_by_id
 from app.features.notifications.inbox import notifications_by_id
 from app.features.onboarding.reads import analyses_by_id
 from app.features.phases.reads import phases_by_id
+from app.features.sms.reads import messages_by_id
 from app.queue.reads import find_jobs
 from app.realtime.feed import Feed
 from app.realtime.server import attach_realtime
@@ -101,6 +102,7 @@ TABLES = {
     "queue_jobs": lambda conn, ids: {job_id: job.as_api() for job_id, job in find_jobs(conn, ids).items()},
     "daily_briefs": briefs_by_id,
     "brain_dumps": dumps_by_id,
+    "sms_messages": messages_by_id,
     "notifications": notifications_by_id,
     "phases": phases_by_id,
     "onboarding_analysis": analyses_by_id,

@@ -24,8 +24,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import InterfaceError, OperationalError
 
+from app.db.insist import insist
 from app.features.email import repository, rules
 from app.features.email.render import Content
 from app.features.email.repository import Email, Try
@@ -39,8 +39,6 @@ log = logging.getLogger(__name__)
 
 # Another job's run that was cancelled in mid-sending may need this long to end.
 UNDER_WAY = timedelta(seconds=60)
-# Seconds between tries to write down that a mail has gone, while the database is away.
-PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,7 @@ class Sender:
                 payload = {"emailId": str(email.id), "trackingId": email.tracking_id}
                 emit(conn, email.user_id, "brief_email_sent", payload, key=f"brief_email_sent:{email.id}")
 
-        self._write(write)
+        insist(self._engine, write, self._sleep)
         return sent
 
     def _gone_already(self, email: Email, try_id: UUID, message_id: str) -> Sent:
@@ -167,20 +165,8 @@ class Sender:
     def _record_failure(self, email: Email, try_id: UUID, to: str, error: MailError) -> None:
         outcome = "unknown" if isinstance(error, MailUnknown) else "failed"
         status = {MailRefused: "failed", MailDeferred: "pending"}.get(type(error), "sending")
-        self._write(lambda conn: repository.mark_not_sent(conn, email, try_id, to, outcome, status, str(error)))
 
-    def _write(self, statement: Callable[[Connection], None]) -> None:
-        """Write down what happened outside; while the database is away, again and again for half a minute.
+        def write(conn: Connection) -> None:
+            repository.mark_not_sent(conn, email, try_id, to, outcome, status, str(error))
 
-        Not under the job's lease: that a mail has gone stays true when the job was cancelled meanwhile.
-        """
-        for pause in (*PAUSES, None):
-            try:
-                with self._engine.begin() as conn:
-                    return statement(conn)
-            except (OperationalError, InterfaceError) as error:
-                if pause is None:
-                    raise
-                log.warning("email.outcome_not_written error=%s", type(error.orig).__name__)
-                self._sleep(pause)
-        return None
+        insist(self._engine, write, self._sleep)

@@ -21,12 +21,14 @@ from app.features.sms.holding import while_holding
 from app.features.sms.models import Event, Message, Wishes
 from app.ports.clock import Clock
 from app.queue.adding import add_job
+from app.queue.errors import InvalidMetadata
 from app.queue.models import DailySmsMetadata, DailySmsResult
 from app.queue.reads import JobRow, find_jobs
 from app.queue.running import RunningJob
 from app.queue.steering import cancel_job
 
 BY_HAND = "its job was cancelled"
+FIRST_YEAR, LAST_YEAR = 1970, 2999  # beyond, days and zones leave what Python can hold
 ALIVE = ("pending", "processing", "retrying")
 NO_WISHES = DailySmsResult(scheduled_count=0, skipped_count=0, failed_count=0)
 
@@ -58,7 +60,10 @@ class Planner:
         """Queue one `send_sms` for every event of the date. Raises TransientError, LeaseLost."""
         metadata: DailySmsMetadata = job.metadata
         assert job.user_id is not None
-        _, ends = rules.day_span(date.fromisoformat(metadata.date), ZoneInfo(metadata.timezone))
+        day = date.fromisoformat(metadata.date)
+        if not FIRST_YEAR <= day.year <= LAST_YEAR:
+            raise InvalidMetadata("metadata.date", f"expects a year from {FIRST_YEAR} to {LAST_YEAR}")
+        _, ends = rules.day_span(day, ZoneInfo(metadata.timezone))
         with job.transaction() as conn:
             # The date ends up to a day later, should the user have moved meanwhile; a lead time is a day at most.
             self._expand_calendar(conn, job.user_id, ends + 2 * rules.DAY)
@@ -66,6 +71,8 @@ class Planner:
 
     def _plan(self, conn: Connection, wishes: Wishes | None, job: RunningJob) -> DailySmsResult:
         now = self._clock.now()
+        # Also where nothing is wanted now: it may be wanted again before the day is over.
+        plans.remember_day(conn, job.user_id, date.fromisoformat(job.metadata.date), job.id, now)
         if wishes is None or not wishes.wants_reminders:
             return NO_WISHES
         day = _day(job.metadata, wishes)
@@ -80,7 +87,6 @@ class Planner:
         result = DailySmsResult(
             scheduled_count=count["scheduled"], skipped_count=count["skipped"], failed_count=count["failed"]
         )
-        plans.remember_day(conn, wishes.user_id, day.date, job.id, now)
         plans.log_counts(
             conn,
             wishes.user_id,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, text
 
 from app.features.sms.models import Copy, Event, Message, Wishes
 
-LOCK_PATIENCE = "500ms"  # shorter than Postgres takes to call a wait a deadlock
+LOCK_PATIENCE = "200ms"  # shorter than Postgres takes to call a wait a deadlock
 
 _MESSAGE = (
     "id, user_id, queue_job_id, phone_number, message_content, status, reason, scheduled_for, calendar_event_id, event_starts_at, "
@@ -174,6 +174,7 @@ def begin_copy(
 def mark_taken(conn: Connection, copy_id: UUID, sid: str, now: datetime) -> bool:
     """The provider has a copy: it has gone. True when this is news; the message is then sent, and has one copy more."""
     values = {"copy": copy_id, "sid": sid, "now": now}
+    _lock_message_of(conn, copy_id)
     news = conn.execute(
         text("""
             update sms_delivery set status = 'sent', twilio_sid = :sid, error = null
@@ -205,6 +206,7 @@ def mark_taken(conn: Connection, copy_id: UUID, sid: str, now: datetime) -> bool
 def mark_not_taken(conn: Connection, copy_id: UUID, outcome: str, status: str, error: str, code: str | None) -> None:
     """A copy failed: `outcome` is its own (failed, unknown), `status` the message's from here on. What has gone stays gone."""
     values = {"copy": copy_id, "outcome": outcome, "status": status, "error": error, "code": code}
+    _lock_message_of(conn, copy_id)
     conn.execute(
         text("""
             with copy as (
@@ -215,6 +217,14 @@ def mark_not_taken(conn: Connection, copy_id: UUID, outcome: str, status: str, e
             from copy where m.id = copy.message_id and m.status = 'sending'
         """),
         values,
+    )
+
+
+def _lock_message_of(conn: Connection, copy_id: UUID) -> None:
+    """The message is locked before its copies, everywhere: the first callback can come while its answer is written down."""
+    conn.execute(
+        text("select 1 from sms_messages where id = (select message_id from sms_delivery where id = :copy) for update"),
+        {"copy": copy_id},
     )
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
+from app.queue.errors import InvalidMetadata
 from tests.integration.sms.conftest import NOW, NUMBER, World
 
 HOUR = timedelta(hours=1)
@@ -117,8 +118,27 @@ def test_nobody_is_reminded_who_does_not_want_it_any_more(world: World, wish: di
     assert world.plan() == (0, 0, 0)
     assert world.waiting() == []
     world.change("user_sms_preferences", **{name: not value for name, value in wish.items()})
-    assert world.plan() == (1, 0, 0)  # and back again
-    assert world.message()["status"] == "pending"
+    (again,) = world.waiting("schedule_daily_sms")  # and back again
+    assert world.service.plan_day(world.claimed(again["id"])).scheduled_count == 1
+    assert world.message()["status"] == "pending" and len(world.waiting()) == 1
+
+
+def test_preferences_that_are_deleted_and_come_back_plan_the_day_again(world: World) -> None:
+    world.event()
+    world.plan()
+    world.run_sql("delete from user_sms_preferences")
+    assert world.waiting() == [] and world.message()["reason"] == "reminders are switched off"
+    world.add("user_sms_preferences", phone_number=NUMBER, phone_verified=True, event_reminders_enabled=True)
+    again = next(job for job in world.waiting("schedule_daily_sms") if "-after-" in job["dedup_key"])
+    assert world.service.plan_day(world.claimed(again["id"])).scheduled_count == 1
+    assert len(world.waiting()) == 1
+
+
+@pytest.mark.parametrize("date", ["9999-12-31", "0001-01-01"])
+def test_a_date_beyond_all_calendars_fails_for_good(world: World, date: str) -> None:
+    job = world.claimed(world.job("schedule_daily_sms", date=date, timezone="Pacific/Kiritimati"))
+    with pytest.raises(InvalidMetadata, match="date"):
+        world.service.plan_day(job)
 
 
 class TestTheReminderFollows:

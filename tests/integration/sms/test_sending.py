@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import time, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 
+from app.features.sms.repository import mark_taken
 from app.queue.errors import InvalidMetadata, TransientError
 from tests.integration.sms.conftest import HERE, NOW, NUMBER, World
+from tests.support.processes import wait_for
 from tests.support.twilio_server import SERVICE
 
 HOUR = timedelta(hours=1)
@@ -57,13 +60,11 @@ def test_a_number_that_cannot_be_is_refused(world: World, number: str) -> None:
     assert world.send(world.job(phone_number=number)) == f"no: phone_number: {number} is not a valid phone number"
 
 
-@pytest.mark.parametrize(
-    "bad", [{"phone_number": "0415"}, {"message": ""}, {"message": None}, {"phone_number": None}], ids=repr
-)
-def test_metadata_that_does_not_fit_names_the_field(world: World, bad: dict) -> None:
-    with pytest.raises(InvalidMetadata) as refused:
-        world.job(**bad)
-    assert refused.value.field == f"metadata.{next(iter(bad))}"
+def test_metadata_that_does_not_fit_names_the_field(world: World) -> None:
+    for name, wrong in (("phone_number", "0415"), ("phone_number", None), ("message", ""), ("message", None)):
+        with pytest.raises(InvalidMetadata) as refused:
+            world.job(**{name: wrong})
+        assert refused.value.field == f"metadata.{name}"
 
 
 class TestQuietHours:
@@ -207,6 +208,29 @@ def test_without_twilio_a_message_fails_for_good(world: World) -> None:
     assert world.send() == world.send(reminder["id"]) == "no: SMS not configured"
     assert {row["status"] for row in world.rows("select status from sms_messages")} == {"failed"}
     assert world.rows("select 1 from sms_delivery") == []
+
+
+def test_a_message_is_locked_before_its_copies(world: World) -> None:
+    """Else the first callback, which comes while its answer is written down, and that writing could wait for each other."""
+    job = world.job()
+    world.twilio.answers.append("silence")
+    world.send(job)
+    (copy,) = world.rows("select id, message_id from sms_delivery")
+
+    def record() -> None:
+        with world.engine.begin() as conn:
+            conn.execute(text("set local application_name = 'the writer'"))
+            mark_taken(conn, copy["id"], "SM1", NOW)
+
+    with world.engine.begin() as callback, ThreadPoolExecutor(1) as other:
+        callback.execute(text("select 1 from sms_messages where id = :id for update"), {"id": copy["message_id"]})
+        writing = other.submit(record)
+        blocked = "select 1 from pg_stat_activity where application_name = 'the writer' and cardinality(pg_blocking_pids(pid)) > 0"
+        wait_for(lambda: world.rows(blocked), "the writer waits for the message")
+        callback.execute(text("select 1 from sms_delivery where id = :id for update nowait"), {"id": copy["id"]})
+        callback.commit()
+        writing.result(10)
+    assert world.message()["twilio_sid"] == "SM1"
 
 
 def test_another_users_message_does_not_exist(world: World) -> None:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import time, timedelta
+import json
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import uuid4
 
+import jwt
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
+from app.features.sms.reads import messages_by_id
 from app.web.app import create_app
 from app.wiring import build
 from tests.integration.sms.conftest import HERE, NOW, NUMBER, World
+from tests.integration.web.test_fuzz import CALM, VALUES, check
 from tests.support.servers import plain_settings
 from tests.support.twilio_server import TOKEN
 
+FIELDS = ("MessageSid", "MessageStatus", "ErrorCode", "From", "Body", "OptOutType")
 STATUS, INBOUND = "/api/webhooks/twilio/status", "/api/webhooks/twilio/inbound"
 
 
@@ -136,23 +143,21 @@ class TestStatus:
 
 
 class TestInbound:
-    @pytest.mark.parametrize(
-        ("stop", "start"), [("STOP", "START"), (" stop. ", "unstop"), ("Unsubscribe", "Yes"), ("QUIT", "start")]
-    )
-    def test_stop_and_start(self, world: World, http: FlaskClient, stop: str, start: str) -> None:
+    def test_stop_and_start(self, world: World, http: FlaskClient) -> None:
         other = world.add("users", email="bob@example.com")
         world.add("user_sms_preferences", user_id=other, phone_number="+14155550000")
-        answer = told(http, INBOUND, From=NUMBER, Body=stop, MessageSid="SM1")
-        assert (answer.status_code, answer.mimetype) == (200, "text/xml")
         rows = "select opted_out, opted_out_at from user_sms_preferences order by opted_out"
-        assert [tuple(row.values()) for row in world.rows(rows)] == [(False, None), (True, NOW)]
-        assert world.send() == "no: the user has opted out of text messages"
-        told(http, INBOUND, From=NUMBER, Body=start, MessageSid="SM2")
-        assert [tuple(row.values()) for row in world.rows(rows)] == [(False, None), (False, None)]
+        for stop, start in (("STOP", "START"), (" stop. ", "unstop"), ("Unsubscribe", "Yes"), ("QUIT", "start")):
+            answer = told(http, INBOUND, From=NUMBER, Body=stop, MessageSid="SM1")
+            assert (answer.status_code, answer.mimetype) == (200, "text/xml")
+            assert [tuple(row.values()) for row in world.rows(rows)] == [(False, None), (True, NOW)], stop
+            assert world.send() == "no: the user has opted out of text messages"
+            told(http, INBOUND, From=NUMBER, Body=start, MessageSid="SM2")
+            assert [tuple(row.values()) for row in world.rows(rows)] == [(False, None), (False, None)], start
 
-    @pytest.mark.parametrize("body", ["please do not stop", "HELP", "", "stopwatch"])
-    def test_other_words_change_nothing(self, world: World, http: FlaskClient, body: str) -> None:
-        assert told(http, INBOUND, From=NUMBER, Body=body).status_code == 200
+    def test_other_words_change_nothing(self, world: World, http: FlaskClient) -> None:
+        for body in ("please do not stop", "HELP", "", "stopwatch"):
+            assert told(http, INBOUND, From=NUMBER, Body=body).status_code == 200
         assert world.rows("select opted_out from user_sms_preferences") == [{"opted_out": False}]
 
 
@@ -187,15 +192,13 @@ class TestScheduled:
         assert http.post("/sms/scheduled", json={"userId": str(user), "enabled": True}).json["updated"] is True
         assert http.get(f"/sms/scheduled?userId={user}").json["schedule"][0]["enabled"] is True
 
-    @pytest.mark.parametrize(
-        "bad",
-        [{"lead_time_minutes": -1}, {"lead_time_minutes": "15"}, {"quiet_hours_start": "24:00"}, {"quiet_hours_end": 8},
-         {"enabled": "yes"}, {"phone_number": "0415"}, {"daily_sms_limit": 10**12}],
-        ids=str,
-    )  # fmt: skip
-    def test_names_the_field_that_is_wrong(self, world: World, http: FlaskClient, bad: dict[str, Any]) -> None:
-        answer = http.post("/sms/scheduled", json={"userId": str(world.user), **bad})
-        assert answer.status_code == 400 and answer.json["error"].startswith(next(iter(bad)))
+    def test_names_the_field_that_is_wrong(self, world: World, http: FlaskClient) -> None:
+        for name, wrong in (
+            ("lead_time_minutes", -1), ("lead_time_minutes", "15"), ("quiet_hours_start", "24:00"), ("quiet_hours_end", 8),
+            ("enabled", "yes"), ("phone_number", "0415"), ("daily_sms_limit", 10**12),
+        ):  # fmt: skip
+            answer = http.post("/sms/scheduled", json={"userId": str(world.user), name: wrong})
+            assert answer.status_code == 400 and answer.json["error"].startswith(name)
 
     def test_unknown_users_are_not_found(self, http: FlaskClient) -> None:
         for user in (str(uuid4()), "nobody"):
@@ -222,3 +225,55 @@ class TestQueueSms:
             answer = http.post("/queue/sms", json={**body, **bad})
             assert answer.status_code == 400 and answer.json["error"].startswith(next(iter(bad)))
         assert http.post("/queue/sms", json={**body, "userId": str(uuid4())}).status_code == 404
+
+
+def test_a_token_reaches_its_own_user_alone(world: World, database, redis_url: str) -> None:
+    keys = {"auth_mode": "jwt", "jwt_secret": "a secret of thirty-two characters!", "service_key": "the service key"}
+    settings = plain_settings(database_url=database.url, redis_url=redis_url, **keys)
+    http = create_app(build(settings, engine=world.engine)).test_client()
+    claims = {"sub": str(world.user), "aud": "authenticated", "exp": datetime.now(UTC) + timedelta(hours=1)}
+    own = {"Authorization": f"Bearer {jwt.encode(claims, keys['jwt_secret'], algorithm='HS256')}"}
+    service = {"Authorization": "Bearer the service key"}
+    bob = world.add("users", email="bob@example.com")
+    sms = {"phone_number": NUMBER, "message": "Hello"}
+    for user, headers, expected in ((world.user, own, 200), (bob, own, 403), (bob, service, 200), (bob, {}, 401)):
+        assert http.get(f"/sms/scheduled?userId={user}", headers=headers).status_code == expected
+        assert http.post("/sms/scheduled", json={"userId": str(user)}, headers=headers).status_code == expected
+        assert http.post("/queue/sms", json={"userId": str(user), **sms}, headers=headers).status_code == expected
+    assert [http.get("/sms/scheduled", headers=who).status_code for who in (own, service, {})] == [403, 200, 401]
+
+
+def test_no_input_gives_a_500(world: World, http: FlaskClient) -> None:
+    keys = st.sampled_from(
+        ["userId", "phone_number", "message", "quiet_hours_start", "scheduledFor", "enabled", "lead_time_minutes"]
+    )
+
+    @CALM
+    @given(st.sampled_from(["/sms/scheduled", "/queue/sms"]), st.dictionaries(keys, VALUES), st.booleans())
+    def ask(path: str, body: dict[str, Any], real: bool) -> None:
+        check(http.post(path, json={**body, "userId": str(world.user)} if real else body))
+
+    @CALM
+    @given(st.sampled_from([STATUS, INBOUND]), st.dictionaries(st.sampled_from(FIELDS), st.text(max_size=20)))
+    def tell(path: str, form: dict[str, str]) -> None:
+        answer = told(http, path, **form)
+        assert answer.status_code == 200, answer.text
+
+    ask()
+    tell()
+
+
+def test_browsers_hear_of_a_message(world: World) -> None:
+    world.send()
+    changes = world.rows("select op, row_id from row_events where table_name = 'sms_messages' order by id")
+    assert changes[0] == {"op": "INSERT", "row_id": world.message()["id"]} and {row["op"] for row in changes[1:]} == {
+        "UPDATE"
+    }
+    with world.engine.connect() as conn:
+        (shown,) = messages_by_id(conn, [world.message()["id"]]).values()
+    assert (shown["status"], shown["message_content"], shown["sent_at"]) == (
+        "sent",
+        "Hello Ada",
+        "2030-01-15T12:00:00Z",
+    )
+    json.dumps(shown)
