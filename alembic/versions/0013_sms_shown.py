@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from app.db.frozen_sql import run_sql
 
-revision = "0012_sms_shown"
-down_revision = "0011_plans"
+revision = "0013_sms_shown"
+down_revision = "0012_task_events"
 branch_labels = None
 depends_on = None
 
