@@ -22,6 +22,16 @@ BEAT_SCHEDULE = {
         "schedule": crontab(minute="0", hour="0"),
         "options": {"expires": 24 * HOUR - MINUTE},
     },
+    "schedule_recurring_tasks": {
+        "task": "schedule_recurring_tasks",
+        "schedule": crontab(minute="10", hour="0"),
+        "options": {"expires": 24 * HOUR - MINUTE},
+    },
+    "schedule_cleanup": {
+        "task": "schedule_cleanup",
+        "schedule": crontab(minute="20", hour="3"),
+        "options": {"expires": 24 * HOUR - MINUTE},
+    },
     # A tick that was missed (beat down, a deploy) is caught up within minutes, not an hour or a day later.
     "catch_up_schedules": {
         "task": "catch_up_schedules",

@@ -198,6 +198,19 @@ class Client:
         """Run a schedule now; how many jobs it added."""
         return self._call("POST", f"/schedules/{_part(name)}/run", s.RunScheduleReply).queued
 
+    def stale_stats(self, threshold_hours: float = 24) -> s.StaleStatsReply:
+        """Jobs that were due that long ago and neither ended nor run."""
+        return self._call("GET", "/queue/stale-stats", s.StaleStatsReply, params={"thresholdHours": threshold_hours})
+
+    def cleanup(
+        self, *, stale_threshold_hours: float = 24, old_failed_jobs_days: float = 7, dry_run: bool = False
+    ) -> s.CleanupReply:
+        """Cancel stale jobs and archive old failed ones, now."""
+        body = {
+            "staleThresholdHours": stale_threshold_hours, "oldFailedJobsDays": old_failed_jobs_days, "dryRun": dry_run,
+        }  # fmt: skip
+        return self._call("POST", "/queue/cleanup", s.CleanupReply, json=body)
+
     def steer_jobs(self, action: str, *, dry_run: bool = False, **filter: Any) -> s.BulkSteerReply:
         """`cancel` or `retry` all jobs of a filter: type, status, userId, before, after (aware), text, or all=True."""
         given = {name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in filter.items()}

@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     retry_backoff_base: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Seconds; a retry waits base x 2^attempts, plus up to 10 %."
     )
+    queue_completed_kept_days: Annotated[float, Field(ge=2, le=100_000)] = Field(30.0, description="Days until a completed or cancelled job moves to the archive; its idempotency key holds as long.")
+    queue_failed_kept_days: Annotated[float, Field(ge=0, le=100_000)] = Field(7.0, description="Days until a failed job moves to the archive.")
+    queue_archive_kept_months: Annotated[int, Field(ge=0, le=1200)] = Field(24, description="Months the archive is kept; 0 for ever.")
     job_modules: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Further modules with processors of jobs, imported by every worker, separated by commas."
     )

@@ -30,6 +30,7 @@ from app.features.notifications.service import NotificationService
 from app.features.onboarding.service import OnboardingService
 from app.features.phases.service import PhasesService
 from app.features.sms.service import SmsService
+from app.features.upkeep import UpkeepService
 from app.ports.clock import Clock, SystemClock
 from app.ports.llm import LLM
 from app.ports.mail import Mail
@@ -60,6 +61,7 @@ class Services:
     connecting: Connecting
     phases: PhasesService
     onboarding: OnboardingService
+    upkeep: UpkeepService
     failure_notes: dict[str, FailureNote] = field(default_factory=dict)
 
 
@@ -112,6 +114,7 @@ def build(
         connecting=connecting,
         phases=phases,
         onboarding=onboarding,
+        upkeep=UpkeepService(engine, clock, settings),
         failure_notes=notes,
     )
 

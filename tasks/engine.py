@@ -97,6 +97,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
             "tasks.jobs",
             "tasks.sms",
             "tasks.ticks",
+            "tasks.upkeep",
             *settings.job_modules,
         ),
     }

@@ -28,6 +28,18 @@ def check_and_schedule_daily_sms() -> int:
     return _tick("check_and_schedule_daily_sms")
 
 
+@celery.task(name="schedule_recurring_tasks")
+def schedule_recurring_tasks() -> int:
+    """Queue the day's `update_recurring_tasks`. Returns how many: 0 where it is queued already."""
+    return _tick("schedule_recurring_tasks")
+
+
+@celery.task(name="schedule_cleanup")
+def schedule_cleanup() -> int:
+    """Queue the day's `cleanup_old_data`. Returns how many: 0 where it is queued already."""
+    return _tick("schedule_cleanup")
+
+
 @celery.task(name="catch_up_schedules")
 def catch_up_schedules() -> None:
     """Tick the schedules whose tick was missed, each in a transaction of its own, and work on changes that met a tick."""

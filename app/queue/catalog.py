@@ -45,8 +45,8 @@ _TYPES = (
     JobType("process_brain_dump", "planning", m.BrainDumpMetadata, m.BrainDumpResult, 5, 540, 600),
     JobType("send_email", "email", m.EmailMetadata, m.MessageResult),
     JobType("sync_calendar", "upkeep", m.CalendarSyncMetadata, m.CalendarSyncResult, 5, 540, 600),
-    JobType("update_recurring_tasks", "upkeep", m.RecurringTasksMetadata, m.OpenResult, 10, needs_user=False),
-    JobType("cleanup_old_data", "upkeep", m.CleanupMetadata, m.OpenResult, 10, needs_user=False),
+    JobType("update_recurring_tasks", "upkeep", m.RecurringTasksMetadata, m.RecurringTasksResult, 10, 540, 600, needs_user=False),
+    JobType("cleanup_old_data", "upkeep", m.CleanupMetadata, m.CleanupResult, 10, 3540, 3600, needs_user=False),
     JobType("other", "upkeep", m.JobMetadata, m.OpenResult, 10, needs_user=False),
 )
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, TextClause, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.commit import OutcomeUnknown, transaction
 from app.queue.adding import AddedJob
 from app.queue.bulk import add_jobs
 from app.queue.reads import find_jobs
-from app.queue.steering import cancel_job, retried
+from app.queue.steering import retried
 
 BATCH = 500  # jobs in one transaction
+
+Begin = Callable[[], AbstractContextManager[Connection]]
+"""Opens a transaction; each call one of its own."""
 
 LIVE = ("pending", "processing", "retrying")
 RETRIABLE = ("failed", "cancelled")
@@ -85,13 +90,15 @@ def steer(engine: Engine, action: Literal["cancel", "retry"], wanted: JobFilter)
     """
     matched = eligible = changed = refused = 0
     try:
-        for rows in _batches(engine, _FIND, vars(wanted)):
+        begin = partial(transaction, engine)
+        for rows in batches(engine, _FIND, vars(wanted)):
             ids = [row.id for row in rows if row.status in _states(action)]
             matched, eligible = matched + len(rows), eligible + len(ids)
             if action == "cancel":
-                changed += cancel(engine, ids, _states(action) if wanted.status is None else (wanted.status,))
+                states = LIVE if wanted.status is None else (wanted.status,)
+                changed += cancel(begin, _IN_STATE, ids, {"states": list(states)}, "cancelled in bulk")
             else:
-                added, unfit = _retry(engine, ids)
+                added, unfit = _retry(begin, ids)
                 changed, refused = changed + added, refused + unfit
     except SQLAlchemyError:
         if changed == 0:
@@ -104,47 +111,56 @@ def _states(action: str) -> tuple[str, ...]:
     return LIVE if action == "cancel" else RETRIABLE
 
 
-def _batches(engine: Engine, query: Any, values: dict[str, Any]) -> Iterator[Sequence[Any]]:
+def batches(engine: Engine, query: TextClause, values: dict[str, Any]) -> Iterator[Sequence[Any]]:
     """The rows of a query, some at a time, as they were when it began."""
     with engine.connect() as reader:
         yield from reader.execution_options(stream_results=True).execute(query, values).partitions(BATCH)
 
 
-_CANCEL = text(
-    """
-    with chosen as materialized (
-        select id from queue_jobs where id = any(:ids) and status::text = any(:states) order by id for update skip locked
-    )
-    update queue_jobs q set status = 'cancelled' from chosen where q.id = chosen.id returning q.id
-    """
-)
-_STILL = text("select id from queue_jobs where id = any(:ids) and status::text = any(:states)")
+class Choice:
+    """Which jobs of `:ids` are to be cancelled still, as a condition: it is asked again under the lock of each row."""
+
+    def __init__(self, query: str):
+        self.now = text(query)
+        self.free = text(query + " order by id for update skip locked")
+        self.held = text(query + " for update")
 
 
-def cancel(engine: Engine, ids: Sequence[UUID], states: Sequence[str], message: str = "cancelled in bulk") -> int:
-    """Cancel those of `ids` (at most a batch) that are in one of `states`. Returns how many.
+_IN_STATE = Choice("select id from queue_jobs where id = any(:ids) and status::text = any(:states)")
+_CANCEL = text("update queue_jobs set status = 'cancelled' where id = any(:ids)")
+
+
+def cancel(begin: Begin, choice: Choice, ids: Sequence[UUID], values: dict[str, Any], message: str) -> int:
+    """Cancel those of `ids`, a batch, that the choice still names. Returns how many.
 
     Two who lock many rows could wait for each other: so a row that somebody holds is left out, and then waited for by itself.
     """
     if not ids:
         return 0
-    values = {"ids": list(ids), "states": list(states)}
-    with transaction(engine) as conn:
-        conn.execute(text("select set_config('buildos.message', :message, true)"), {"message": message})
-        cancelled = len(conn.execute(_CANCEL, values).all())
-    if cancelled < len(ids):
-        with engine.connect() as conn:
-            held = list(conn.execute(_STILL, values).scalars())
-        for job_id in held:
-            with transaction(engine) as conn:
-                cancelled += cancel_job(conn, job_id, message)
+    with begin() as conn:
+        cancelled = _cancel_chosen(conn, choice.free, ids, values, message)
+        held = conn.execute(choice.now, {**values, "ids": list(ids)}).scalars().all() if cancelled < len(ids) else []
+    for job_id in held:
+        with begin() as conn:
+            cancelled += _cancel_chosen(conn, choice.held, [job_id], values, message)
     return cancelled
 
 
-def _retry(engine: Engine, ids: Sequence[UUID]) -> tuple[int, int]:
+def _cancel_chosen(
+    conn: Connection, query: TextClause, ids: Sequence[UUID], values: dict[str, Any], message: str
+) -> int:
+    chosen = list(conn.execute(query, {**values, "ids": list(ids)}).scalars())
+    if chosen:
+        conn.execute(text("select set_config('buildos.message', :message, true)"), {"message": message})
+        conn.execute(_CANCEL, {"ids": chosen})
+        conn.execute(text("select set_config('buildos.message', '', true)"))
+    return len(chosen)
+
+
+def _retry(begin: Begin, ids: Sequence[UUID]) -> tuple[int, int]:
     if not ids:
         return 0, 0
-    with transaction(engine) as conn:
+    with begin() as conn:
         jobs = find_jobs(conn, ids)
         answers = add_jobs(conn, [retried(jobs[job_id]) for job_id in ids if job_id in jobs])
     added = sum(isinstance(answer, AddedJob) for answer in answers)

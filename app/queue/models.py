@@ -274,9 +274,26 @@ class RecurringTasksMetadata(JobMetadata):
     date: IsoDate
 
 
+Threshold = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+
+
 class CleanupMetadata(JobMetadata):
-    staleThresholdHours: Annotated[float, Field(ge=0)] = 24
-    oldFailedJobsDays: Annotated[float, Field(ge=0)] = 7
+    date: IsoDate | None = None  # the day it is for, where a schedule added it
+    staleThresholdHours: Threshold | None = None  # none: no live job is touched
+    oldFailedJobsDays: Threshold | None = None  # none: QUEUE_FAILED_KEPT_DAYS
+
+
+class CleanupResult(Model):
+    staleCancelled: int
+    archived: int
+    historiesRemoved: int
+    monthsDropped: list[str]
+
+
+class RecurringTasksResult(Model):
+    created: int
+    ended: int
+    invalid: int
 
 
 class OpenResult(Model):

@@ -18,6 +18,7 @@ COLUMNS = (
     "priority", "error_message", "created_at", "updated_at", "started_at", "processed_at", "completed_at",
 )  # fmt: skip
 _SELECT = "select " + ", ".join(COLUMNS) + " from queue_jobs"
+_ARCHIVED = "select " + ", ".join(COLUMNS) + " from queue_jobs_archive"
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,18 @@ def as_uuid(value: str) -> UUID | None:
 
 
 def find_job(conn: Connection, job_id: str) -> JobRow | None:
-    """A job by its `queue_job_id` or its uuid; None when there is none, however odd the text."""
+    """A job, archived or not, by its `queue_job_id` or its uuid; None when there is none, however odd the text."""
     if not job_id or "\x00" in job_id or len(job_id) > 300:
         return None
     uuid = as_uuid(job_id)
-    if uuid is not None:
-        row = conn.execute(text(f"{_SELECT} where id = :id"), {"id": uuid}).first()
-    else:
-        row = conn.execute(text(f"{_SELECT} where queue_job_id = :id"), {"id": job_id}).first()
-    return JobRow(*row) if row else None
+    for query in _BY_ID if uuid is not None else _BY_NAME:
+        if row := conn.execute(query, {"id": uuid or job_id}).first():
+            return JobRow(*row)
+    return None
+
+
+_BY_ID = (text(f"{_SELECT} where id = :id"), text(f"{_ARCHIVED} where id = :id"))
+_BY_NAME = (text(f"{_SELECT} where queue_job_id = :id"), text(f"{_ARCHIVED} where queue_job_id = :id"))
 
 
 def find_jobs(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, JobRow]:
@@ -127,12 +131,16 @@ def find_live_jobs(conn: Connection, user_id: UUID, job_type: str) -> list[JobRo
 
 
 def job_history(conn: Connection, job_id: UUID) -> list[dict[str, Any]]:
-    """`{from, to, at, attempt, worker, message}` of each change of state, oldest first."""
+    """`{from, to, at, attempt, worker, message}` of each change of state, oldest first, also of an archived job."""
     rows = conn.execute(
         text('select "from", "to", at, attempt, worker, message from job_events where job_id = :id order by id'),
         {"id": job_id},
     ).mappings()
-    return [{key: api_value(value) for key, value in row.items()} for row in rows]
+    events = [{key: api_value(value) for key, value in row.items()} for row in rows]
+    if not events or events[-1]["to"] is None:  # the row is gone, and its history may be too
+        kept = conn.execute(text("select history from queue_jobs_archive where id = :id"), {"id": job_id}).scalar()
+        return events if kept is None else kept
+    return events
 
 
 class InvalidCursor(ValueError):

@@ -38,6 +38,7 @@ from app.web import (
     queue,
     schedules,
     sms,
+    upkeep,
     users,
 )
 from app.web.cors import OriginGate
@@ -67,6 +68,7 @@ BLUEPRINTS = (
     many,
     pausing,
     schedules,
+    upkeep,
     pages,
 )  # in the order of the API's description
 

@@ -29,7 +29,7 @@ def post_run(name: str) -> RunScheduleReply:
     """Run a schedule now; what it has queued already is not queued twice"""
     try:
         with transaction(services().engine) as conn:
-            queued = schedules.run_schedule(conn, name)
+            queued = schedules.run_schedule(conn, name, by_hand=True)
     except UnknownSchedule:
         raise not_found("Schedule") from None
     except Exception as error:

@@ -207,6 +207,31 @@ class BulkSteerReply(Reply):
     dryRun: bool
 
 
+class StaleJobShown(Reply):
+    id: str = Field(description="Uuid of the job.")
+    queue_job_id: str
+    job_type: str
+    status: JobStatus
+    created_at: datetime
+    age_hours: float = Field(description="Since it was added.")
+
+
+class StaleStatsReply(Reply):
+    thresholdHours: float
+    staleCount: int
+    staleJobs: list[StaleJobShown] = Field(description="The first hundred, oldest first.")
+    oldFailedCount: int = Field(description="Jobs that failed more than 7 days ago and are not archived yet.")
+    message: str
+
+
+class CleanupReply(Reply):
+    success: bool
+    staleCancelled: int
+    oldFailedCancelled: int = Field(description="Old failed jobs that moved to the archive; they are not rewritten.")
+    errors: list[str]
+    message: str
+
+
 class Schedule(Reply):
     """What a schedule did last and does next."""
 

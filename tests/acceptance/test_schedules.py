@@ -36,7 +36,7 @@ def test_a_missed_tick_is_caught_up_by_a_worker(database: Database, workers: Wor
         with database.engine.connect() as conn:
             return conn.execute(text("select count(last_success) from schedule_runs where last_error is null")).scalar_one()
 
-    wait_for(lambda: ticks() == 2, "both schedules have ticked")
+    wait_for(lambda: ticks() == 4, "all schedules have ticked")
     with database.engine.connect() as conn:
         job = conn.execute(text("select * from queue_jobs where user_id = :user"), {"user": user}).one()
     assert (job.job_type, job.status, job.metadata["scheduled"]) == ("generate_daily_brief", "pending", True)

@@ -130,5 +130,11 @@ def next_midnight(now: datetime) -> datetime:
     return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + DAY
 
 
+def next_daily(now: datetime, at: time) -> datetime:
+    """The next time clocks in UTC show `at`, strictly after `now`: when upkeep runs next."""
+    today = datetime.combine(now.astimezone(UTC).date(), at, tzinfo=UTC)
+    return today if today > now else today + DAY
+
+
 def _days(first: date, last: date) -> Iterator[date]:
     return (first + timedelta(days=n) for n in range((last - first).days + 1))

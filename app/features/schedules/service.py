@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
+from functools import partial
 
 from sqlalchemy import Connection, text
 
 from app.features.schedules import rules
+from app.queue.adding import add_job
+from app.queue.reads import find_job
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ SCHEDULES = {
     for schedule in (
         Schedule("check_and_schedule_briefs", "0 * * * *", rules.next_hour),
         Schedule("check_and_schedule_daily_sms", "0 0 * * *", rules.next_midnight),
+        Schedule("schedule_recurring_tasks", "10 0 * * *", partial(rules.next_daily, at=time(0, 10))),
+        Schedule("schedule_cleanup", "20 3 * * *", partial(rules.next_daily, at=time(3, 20))),
     )
 }
 
@@ -57,8 +62,32 @@ def check_and_schedule_daily_sms(conn: Connection, now: datetime | None = None) 
     return conn.execute(text("select check_and_schedule_daily_sms(cast(:now as timestamptz))"), {"now": now}).scalar_one()
 
 
-def run_schedule(conn: Connection, name: str, now: datetime | None = None) -> int:
-    """Tick a schedule by its name. Returns the jobs added; raises UnknownSchedule."""
+UPKEEP = {"schedule_recurring_tasks": "update_recurring_tasks", "schedule_cleanup": "cleanup_old_data"}
+
+
+def schedule_upkeep(conn: Connection, name: str, now: datetime | None = None, *, by_hand: bool = False) -> int:
+    """Queue a day's upkeep job, once for each date in UTC; by hand again where it is through. Returns the jobs added."""
+    job_type = UPKEEP[name]
+    moment = now or conn.execute(text("select clock_timestamp()")).scalar_one()
+    conn.execute(text("select 1 from schedule_runs where name = :name for update"), {"name": name})
+    day = moment.astimezone(UTC).date().isoformat()
+    queue = partial(add_job, conn, job_type, user_id=None, metadata={"date": day})
+    added = queue(dedup_key=f"{job_type}-{day}")
+    if added.deduplicated and by_hand:
+        there = find_job(conn, str(added.id))
+        added = queue() if there is None or there.status == "completed" else added
+    queued = 0 if added.deduplicated else 1
+    conn.execute(
+        text("select end_tick(:name, :now, :until, :queued)"),
+        {"name": name, "now": moment, "until": SCHEDULES[name].next_run(moment), "queued": queued},
+    )
+    return queued
+
+
+def run_schedule(conn: Connection, name: str, now: datetime | None = None, *, by_hand: bool = False) -> int:
+    """Tick a schedule by its name, `by_hand` when a person asks for it. Returns the jobs added; raises UnknownSchedule."""
+    if name in UPKEEP:
+        return schedule_upkeep(conn, name, now, by_hand=by_hand)
     ticks = {tick.__name__: tick for tick in (check_and_schedule_briefs, check_and_schedule_daily_sms)}
     if name not in ticks:
         raise UnknownSchedule(name)

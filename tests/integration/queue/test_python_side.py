@@ -247,8 +247,8 @@ def test_the_dead_are_buried_and_their_marks_go(conn: Connection, sql: Client) -
 
 def test_old_events_of_the_feed_are_pruned(conn: Connection, sql: Client) -> None:
     user = sql.user()
-    sql.run("insert into row_events (user_id, event, at) select %s, 'x', now() - interval '25 hours' from generate_series(1, 3)", user)
-    sql.run("insert into row_events (user_id, event, at) values (%s, 'x', now() - interval '23 hours')", user)
+    sql.run("insert into row_events (user_id, event, at) select %s, 'x', now() - interval '26 hours' from generate_series(1, 3)", user)
+    sql.run("insert into row_events (user_id, event, at) values (%s, 'x', now() - interval '24 hours')", user)
     assert (upkeep.prune_row_events(conn), upkeep.prune_row_events(conn)) == (3, 0)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,11 +15,12 @@ import pytest
 from sqlalchemy import Connection, text
 
 from app.embedded.postgres import PostgresServer
-from app.queue import claims, dispatching, reads, steering, upkeep
+from app.queue import archive, claims, dispatching, reads, steering, upkeep
 from tests.support import servers
 from tests.support.jobs import sql_client
 from tests.support.servers import Database
 
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 ROWS, USERS = 20_000, 200
 TYPES = ["generate_daily_brief", "send_sms", "other"]
 TABLES = ("queue_jobs", "job_events")
@@ -115,6 +117,8 @@ HOT: dict[str, tuple[Callable[[Full, Connection], Any], str, int]] = {
     ),
     "history": (lambda f, c: reads.job_history(c, f.pending), "job_events_job_id_idx", 20),
     "counts": (lambda f, c: reads.queue_stats(c), "job_events_pkey", 20),
+    "what has ended long ago": (lambda f, c: archive.count_ended(c, ["completed"], LONG_AGO), "queue_jobs_pkey", 5),
+    "histories of the gone": (lambda f, c: c.execute(text("select prune_history(now(), 10)")).all(), "job_events_gone_idx", 20),
     "fold": (lambda f, c: upkeep.fold_counts(c), "job_events_pkey", 20),
 }  # fmt: skip
 

@@ -220,7 +220,7 @@ def test_status_and_failure(conn: Connection) -> None:
     brief_reader(conn)
     service.run_schedule(conn, "check_and_schedule_briefs", EIGHT)
     service.record_failure(conn, "check_and_schedule_daily_sms", "the database is away")
-    briefs, sms = service.schedule_status(conn, EIGHT + MINUTE)
+    briefs, sms, *_ = service.schedule_status(conn, EIGHT + MINUTE)
     assert (briefs.name, briefs.last_run, briefs.covered_until, briefs.queued) == (
         "check_and_schedule_briefs", EIGHT, NINE, 1,
     )  # fmt: skip
@@ -231,10 +231,12 @@ def test_status_and_failure(conn: Connection) -> None:
 
 
 def test_a_schedule_is_missed_when_its_window_is_over(conn: Connection) -> None:
-    both = ["check_and_schedule_briefs", "check_and_schedule_daily_sms"]
-    assert service.missed(conn, EIGHT) == both
-    for name in both:
+    briefs, sms, cleanup, recurring = every = sorted(service.SCHEDULES)
+    assert service.missed(conn, EIGHT) == every
+    for name in every:
         service.run_schedule(conn, name, EIGHT)
     assert service.missed(conn, NINE - MINUTE) == []
-    assert service.missed(conn, NINE) == both[:1]
-    assert service.missed(conn, utc(2026, 3, 11)) == both
+    assert service.missed(conn, NINE) == [briefs]
+    assert service.missed(conn, utc(2026, 3, 11)) == [briefs, sms]
+    assert service.missed(conn, utc(2026, 3, 11, 1)) == [briefs, sms, recurring]
+    assert service.missed(conn, utc(2026, 3, 11, 4)) == [briefs, sms, cleanup, recurring]

@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
+from app.features.upkeep import UpkeepService
 from app.settings import Settings
 from app.web.app import create_app
 from tests.support.clock import FixedClock
@@ -28,6 +29,10 @@ class Parts:
     engine: Engine
     clock: FixedClock
     brain_dumps: object = None
+
+    @property
+    def upkeep(self) -> UpkeepService:
+        return UpkeepService(self.engine, self.clock, self.settings)
 
 
 @pytest.fixture

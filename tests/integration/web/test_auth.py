@@ -85,8 +85,10 @@ def test_counts_are_for_operators(call, user):
         ("GET", "/schedules", {}),
         ("POST", "/schedules/check_and_schedule_briefs/run", {}),
         ("POST", "/jobs/bulk", {"action": "cancel", "filter": {"all": True}}),
+        ("GET", "/queue/stale-stats", {}),
+        ("POST", "/queue/cleanup", {"dryRun": True}),
     ],
-    ids=["pause", "resume", "schedules", "run", "bulk"],
+    ids=["pause", "resume", "schedules", "run", "bulk", "stale", "cleanup"],
 )
 def test_operations_are_for_operators(call, user, method, path, body):
     assert call(None, method, path, **body).status_code == 401

@@ -15,6 +15,8 @@ def test_the_table() -> None:
     assert table == {
         "check_and_schedule_briefs": ("check_and_schedule_briefs", crontab(minute="0")),
         "check_and_schedule_daily_sms": ("check_and_schedule_daily_sms", crontab(minute="0", hour="0")),
+        "schedule_recurring_tasks": ("schedule_recurring_tasks", crontab(minute="10", hour="0")),
+        "schedule_cleanup": ("schedule_cleanup", crontab(minute="20", hour="3")),
         "catch_up_schedules": ("catch_up_schedules", crontab(minute="2-59/5")),
         "queue_calendar_syncs": ("queue_calendar_syncs", crontab(minute="4-59/5")),
         "log_queue_stats": ("log_queue_stats", crontab(minute="*/5")),
