@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 from werkzeug.serving import make_server
 
+from app.features.calendar import connections
 from app.queue import claims
 from app.queue.models import CalendarSyncResult
 from app.queue.running import RunningJob
@@ -95,6 +96,11 @@ class World:
         asked = self.http.post("/queue/calendar-sync", json={"userId": str(self.user), "calendarId": str(connection)})
         assert asked.status_code == 200, asked.text
         return self.sync()
+
+    def tick(self, now: datetime) -> int:
+        """What Beat starts every five minutes: how many syncs it queued."""
+        with self.engine.begin() as conn:
+            return connections.queue_due(conn, now)
 
     def titles(self) -> list[str]:
         return [row[1] for row in self.rows()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import threading
 from datetime import timedelta
 from uuid import uuid4
@@ -116,13 +118,12 @@ def test_a_channel_is_renewed_before_it_ends(reachable: World) -> None:
     reachable.connect()
     reachable.sync()
     (first,) = reachable.google.channels
-    tick = "select queue_calendar_syncs(:now)"
     reachable.clock.time = NOW + timedelta(minutes=1)
-    assert reachable.rows(tick, now=reachable.clock.time) == [(0,)]
+    assert reachable.tick(reachable.clock.time) == 0
     reachable.clock.time = NOW + timedelta(days=6, minutes=1)
     reachable.run_sql("update calendar_connections set next_sync_at = '2027-01-01'")
-    assert reachable.rows(tick, now=reachable.clock.time) == [(1,)]
-    assert reachable.rows(tick, now=reachable.clock.time) == [(0,)], "a second tick finds the job"
+    assert reachable.tick(reachable.clock.time) == 1
+    assert reachable.tick(reachable.clock.time) == 0, "a second tick finds the job"
     assert reachable.sync().channelRenewed
     (second,) = reachable.google.channels
     assert first != second and reachable.google.stopped == [first]
@@ -181,3 +182,29 @@ def test_a_sync_at_the_moment_of_disconnecting_writes_nothing(world: World) -> N
     world.google.before = leave
     assert world.services.calendar.sync(world.claimed(job_id)).mode == "superseded"
     assert world.rows() == []
+
+
+def test_no_odd_input_is_a_500(world: World) -> None:
+    user, connection, task = str(world.user), world.connect(), world.task()
+    odd = ["", "\x00", "\ud800", "é", "x" * 5000, "../..", "' or 1=1 --", 0, -1, 10**30, 1e308, True, None, [], {}, "2999-12-31T23:59:59Z"]
+    bodies = {
+        "/api/calendar/connect": {"userId": user, "provider": "feed", "url": "https://example.com/", "name": "n", "calendarId": "c"},
+        "/queue/calendar-sync": {"userId": user, "calendarId": connection, "syncToken": "t"},
+        f"/api/tasks/{task}/calendar": {"start": "2026-02-03T14:00:00Z", "allDay": True, "durationMinutes": 5, "calendarId": connection},
+    }
+    for path, good in bodies.items():
+        for name in good:
+            for value in odd:
+                body = json.dumps({**good, name: value})
+                answer = world.http.post(path, data=body, content_type="application/json")
+                assert answer.status_code < 500, (path, name, value, answer.text)
+    for value in [str(each) for each in odd if each not in ("\ud800",)]:
+        for path in ("/api/calendar/callback", "/api/calendar/connections", "/api/calendar/connect"):
+            for name in ("state", "code", "error", "userId", "calendarId"):
+                query = {"state": "s", "code": "c", "userId": user, name: value}
+                assert world.http.get(path, query_string=query).status_code < 500, (path, name, value)
+        if value.isascii() and value.isprintable():
+            headers = dict.fromkeys(("X-Goog-Channel-ID", "X-Goog-Channel-Token", "X-Goog-Resource-ID"), value)
+            assert world.http.post(WEBHOOK, headers=headers).status_code == 401
+        form = {"userId": value, "file": (io.BytesIO(b"BEGIN:VCALENDAR"), f"{value[:50]}.ics")}
+        assert world.http.post("/api/calendar/events/import", data=form).status_code < 500

@@ -101,9 +101,7 @@ def test_it_is_looked_at_again_after_its_time(world: World, site: Site) -> None:
     site.body = calendar(ONE)
     connect(world, site)
     world.sync()
-    tick = "select queue_calendar_syncs(:now)"
-    assert world.rows(tick, now=NOW + timedelta(minutes=59)) == [(0,)]
-    assert world.rows(tick, now=NOW + timedelta(minutes=60)) == [(1,)]
+    assert (world.tick(NOW + timedelta(minutes=59)), world.tick(NOW + timedelta(minutes=60))) == (0, 1)
     assert world.sync().mode == "unchanged"
 
 

@@ -142,6 +142,16 @@ def test_a_refused_token_is_renewed_once(world: World) -> None:
     assert sum(asked.startswith("POST /token") for asked in world.google.asked) == 2
 
 
+def test_a_new_token_that_is_refused_as_well_is_the_end(world: World) -> None:
+    world.connect()
+    (job_id,) = world.waiting()
+    world.google.before = lambda method, path: world.google.failures.append((401, "authError")) if path.endswith("/events") else None
+    with pytest.raises(PermanentError, match="refuses a new token"):
+        world.services.calendar.sync(world.claimed(job_id))
+    assert sum(asked.startswith("POST /token") for asked in world.google.asked) == 2
+    assert world.one("calendar_connections")["status"] == "broken"
+
+
 def test_a_consent_taken_back_marks_the_connection_and_nothing_tries_again(world: World) -> None:
     connection = world.connect()
     world.google.access.clear()
