@@ -4,7 +4,7 @@
     queued = client.queue_brief(user_id)
     client.job(queued.jobId).status
 
-Every call waits 10 seconds at most and raises `ClientError` when it does not succeed; nothing is tried twice.
+Every call waits 10 seconds at most (what goes through many jobs ten minutes) and raises `ClientError` when it does not succeed; nothing is tried twice.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from app.web.braindumps import BrainDump, ConfirmReply
 from app.web.calendar_files import ImportReply
 
 TIMEOUT = 10.0  # seconds
+LONG_WORK = 600.0  # seconds; for what goes through many jobs
 LONGEST_SILENCE = 30.0  # seconds without a sign of life after which a stream is given up
 
 R = TypeVar("R", bound=BaseModel)
@@ -209,13 +210,13 @@ class Client:
         body = {
             "staleThresholdHours": stale_threshold_hours, "oldFailedJobsDays": old_failed_jobs_days, "dryRun": dry_run,
         }  # fmt: skip
-        return self._call("POST", "/queue/cleanup", s.CleanupReply, json=body)
+        return self._call("POST", "/queue/cleanup", s.CleanupReply, json=body, timeout=LONG_WORK)
 
     def steer_jobs(self, action: str, *, dry_run: bool = False, **filter: Any) -> s.BulkSteerReply:
         """`cancel` or `retry` all jobs of a filter: type, status, userId, before, after (aware), text, or all=True."""
         given = {name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in filter.items()}
         body = {"action": action, "filter": given, "dryRun": dry_run}
-        return self._call("POST", "/jobs/bulk", s.BulkSteerReply, json=body)
+        return self._call("POST", "/jobs/bulk", s.BulkSteerReply, json=body, timeout=LONG_WORK)
 
     def queue_notification(
         self,

@@ -32,6 +32,9 @@ where last."to" is distinct from q.status
 select job_id, format('was %s', "from") from job_events
 where "to" is null and "from" in ('pending', 'processing', 'retrying')
 
+-- name: an archived job has left the queue
+select a.id, format('%s since %s, and archived at %s', q.status, q.updated_at, a.archived_at) from queue_jobs_archive a join queue_jobs q using (id)
+
 -- name: attempts are the failures and stalls of the history, at most max_attempts
 select q.id, format('attempts %s of %s, history %s', q.attempts, q.max_attempts, count(e.id)) from queue_jobs q
 left join job_events e on e.job_id = q.id and (e."to" in ('failed', 'retrying') or e."to" = 'pending' and e.message = 'stalled')

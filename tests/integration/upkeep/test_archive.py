@@ -40,6 +40,14 @@ def test_each_state_goes_at_its_time_and_nothing_live_ever(world: World) -> None
     assert live == {status: status for status in live}
 
 
+def test_live_jobs_are_cancelled_where_somebody_says_so_alone(world: World) -> None:
+    stale, fresh = world.sql.add(), world.sql.add()
+    world.sql.run("update queue_jobs set scheduled_for = now() - interval '2 days' where id = %s", stale)
+    assert world.run("cleanup_old_data").staleCancelled == 0 and world.sql.job(stale)["status"] == "pending"
+    assert world.run("cleanup_old_data", staleThresholdHours=24).staleCancelled == 1
+    assert [world.sql.job(job)["status"] for job in (stale, fresh)] == ["cancelled", "pending"]
+
+
 def test_an_archived_job_is_still_found_with_its_history(world: World) -> None:
     user = world.sql.user()
     job = world.sql.in_state("failed", job_type="send_sms", user=user, metadata={"phone_number": "+14155550100", "message": "x"}, dedup_key="k")

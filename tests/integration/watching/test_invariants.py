@@ -20,6 +20,8 @@ BREAKS = {
     "the history is a path of the state machine": "update job_events set \"from\" = 'retrying' where job_id = '{c}' and \"to\" = 'completed'",
     "the history ends where the row is": "delete from job_events where job_id = '{c}' and \"to\" = 'completed'",
     "nothing live was deleted or archived": "insert into job_events (job_id, job_type, \"from\", attempt) values ('{a}', 'other', 'pending', 0)",
+    "an archived job has left the queue": "insert into queue_jobs_archive select id, queue_job_id, user_id, job_type, status, scheduled_for, metadata, "
+    "result, attempts, max_attempts, priority, error_message, created_at, updated_at, started_at, processed_at from queue_jobs where id = '{f}'",
     "attempts are the failures and stalls of the history, at most max_attempts": "update queue_jobs set attempts = 2 where id = '{r}'",
     "the fencing token is the number of claims": "update queue_jobs set fencing_token = 7 where id = '{p}'",
     "a failed job says why": "update queue_jobs set error_message = null where id = '{f}'",
