@@ -21,12 +21,13 @@ from pydantic import BaseModel, ValidationError
 from app.formats import sse
 from app.web import calendar as c
 from app.web import notification_schemas as n
+from app.web import plan_schemas as p
 from app.web import schemas as s
 from app.web.braindumps import BrainDump, ConfirmReply
 from app.web.calendar_files import ImportReply
 
 TIMEOUT = 10.0  # seconds
-LONG_WORK = 600.0  # seconds; for what goes through many jobs
+LONG_WORK = 600.0  # seconds; for what goes through many jobs, and for phases that are made at once
 LONGEST_SILENCE = 30.0  # seconds without a sign of life after which a stream is given up
 
 R = TypeVar("R", bound=BaseModel)
@@ -329,6 +330,41 @@ class Client:
     def change_sms_scheduled(self, user_id: str, **wishes: Any) -> bool:
         """Change how a user is reminded, by the keys of `POST /sms/scheduled`; whether anything is different now."""
         return self._call("POST", "/sms/scheduled", s.SmsWishesReply, json={"userId": str(user_id), **wishes}).updated
+
+    def queue_phases(self, user_id: str, project_id: str, **options: Any) -> p.CorrelatedReply:
+        """Queue phases for a project; 409 while some are made. Options: regenerate, template, includeExistingTasks, selected_statuses,
+        scheduling_method."""
+        body = _given(userId=str(user_id), projectId=str(project_id), options=options or None)
+        return self._call("POST", "/queue/phases", p.CorrelatedReply, json=body)
+
+    def generate_phases(self, project_id: str, *, user_id: str | None = None, **options: Any) -> p.Plan:
+        """Make phases now and wait for them, some minutes if need be. A user's token needs no `user_id`."""
+        body = _given(userId=user_id and str(user_id), options=options or None)
+        path = f"/api/projects/{_part(project_id)}/phases/generate"
+        return self._call("POST", path, p.GeneratePhasesReply, json=body, timeout=LONG_WORK).data
+
+    def phases(self, project_id: str) -> p.Plan:
+        """A project's phases, and the tasks that are in none."""
+        return self._call("GET", f"/projects/{_part(project_id)}/phases", p.Plan)
+
+    def queue_onboarding(
+        self,
+        user_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        goals: list[str] | None = None,
+        challenges: list[str] | None = None,
+        force_regenerate: bool = False,
+    ) -> p.CorrelatedReply:
+        """Queue an analysis of what a new user tells; 409 while one runs, unless forced."""
+        context = _given(name=name, description=description, goals=goals, challenges=challenges)
+        body = {"userId": str(user_id), "userContext": context, "options": {"forceRegenerate": force_regenerate}}
+        return self._call("POST", "/queue/onboarding", p.CorrelatedReply, json=body)
+
+    def onboarding(self, user_id: str) -> p.OnboardingReply:
+        """What was found out about a user."""
+        return self._call("GET", f"/users/{_part(user_id)}/onboarding", p.OnboardingReply)
 
     def _call(self, method: str, path: str, reply: type[R], also: tuple[int, ...] = (), **parts: Any) -> R:
         return self._read(self._send(method, path, **parts), reply, also)

@@ -89,8 +89,8 @@ def build(
         expand_calendar=ensure_expanded,
         announce=notifications.announce,
     )
-    phases = PhasesService(engine, clock, llm, expand_calendar=ensure_expanded)
-    onboarding = OnboardingService(engine, clock, llm)
+    phases = PhasesService(engine, clock, llm, expand_calendar=ensure_expanded, announce=notifications.announce)
+    onboarding = OnboardingService(engine, clock, llm, announce=notifications.announce)
     email = _email(settings, engine, clock, mail)
     notes = {"generate_daily_brief": _brief_note(briefs), "send_notification": _notification_note(notifications)}
     notes["process_brain_dump"] = _brain_dump_note(brain_dumps)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,7 @@ from app.queue.adding import add_job
 from app.queue.errors import PermanentError
 from app.queue.models import DailyBriefMetadata, DailyBriefResult
 from app.queue.running import RunningJob
+from app.queue.telling import Announce
 from app.queue.waiting import TICK_SECONDS
 from app.realtime.events import emit
 
@@ -37,21 +38,6 @@ FARTHEST_EXPANSION = timedelta(days=2 * 366)
 
 # Brings a user's repeating events up to a day: given a connection, the user and the last instant that must be covered.
 ExpandCalendar = Callable[[Connection, UUID, datetime], object]
-
-
-class Announce(Protocol):
-    """Tells a user of an event, once for each key, on the channels they have chosen for it."""
-
-    def __call__(
-        self,
-        conn: Connection,
-        user_id: UUID,
-        event_type: str,
-        payload: dict[str, Any],
-        *,
-        correlation_id: str,
-        key: str,
-    ) -> object: ...
 
 
 class BriefService:

@@ -12,10 +12,10 @@ from app.features.onboarding.models import Analysis, Context
 from app.ports.clock import Clock
 from app.ports.llm import LLM, LLMUnavailable
 from app.ports.structured import UnusableAnswer, ask_for
-from app.queue.adding import add_job
 from app.queue.errors import PermanentError, TransientError
 from app.queue.models import OnboardingMetadata, OnboardingResult
 from app.queue.running import RunningJob
+from app.queue.telling import Announce, tell
 from app.queue.waiting import TICK_SECONDS, while_waiting
 from app.realtime.events import emit
 
@@ -23,10 +23,19 @@ from app.realtime.events import emit
 class OnboardingService:
     """Analyses what new users tell. Holds no state of its own: one instance serves every job of a process."""
 
-    def __init__(self, engine: Engine, clock: Clock, llm: LLM, *, tick_seconds: float = TICK_SECONDS) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        llm: LLM,
+        *,
+        announce: Announce | None = None,
+        tick_seconds: float = TICK_SECONDS,
+    ) -> None:
         self._engine = engine
         self._clock = clock
         self._llm = llm
+        self._announce = announce
         self._tick_seconds = tick_seconds
 
     def analyse(self, job: RunningJob) -> OnboardingResult:
@@ -49,9 +58,22 @@ class OnboardingService:
         job.progress("saving", 90, "Saving the analysis")
         with job.transaction() as conn:
             analysis_id = repository.save(conn, job.user_id, context, analysis, job_id=job.id, now=self._clock.now())
-            _tell(conn, job, analysis_id, len(analysis.questions))
+            self._tell(conn, job, analysis_id, len(analysis.questions))
         job.progress("done", 100, "Your analysis is ready")
         return _result(analysis_id, len(analysis.questions), analysis.analyzed_by)
+
+    def _tell(self, conn: Connection, job: RunningJob, analysis_id: UUID, questions: int) -> None:
+        event = {"questionsGenerated": questions}
+        emit(conn, job.user_id, "onboarding_completed", event, key=f"onboarding_completed:{job.id}")
+        tell(
+            conn,
+            job.user_id,
+            "onboarding.completed",
+            {"analysisId": str(analysis_id), **event},
+            correlation_id=job.metadata.correlationId or str(job.id),
+            key=f"onboarding-completed-{job.id}",
+            announce=self._announce,
+        )
 
     def _ask(self, job: RunningJob, context: Context) -> Analysis:
         message = "Thinking about what you told us"
@@ -76,29 +98,6 @@ class OnboardingService:
                 raise TransientError(f"no model made an analysis: {error.reason}") from None
             return rules.by_rules(context, f"Made by rules alone: {error.reason}")
         return analysis_of(answer)
-
-
-def _tell(conn: Connection, job: RunningJob, analysis_id: UUID, questions: int) -> None:
-    emit(
-        conn,
-        job.user_id,
-        "onboarding_completed",
-        {"questionsGenerated": questions},
-        key=f"onboarding_completed:{job.id}",
-    )
-    add_job(
-        conn,
-        "send_notification",
-        user_id=job.user_id,
-        metadata={
-            "userId": str(job.user_id),
-            "channel": "in-app",
-            "eventType": "onboarding.completed",
-            "payload": {"analysisId": str(analysis_id), "questionsGenerated": questions},
-            "correlationId": job.metadata.correlationId or str(job.id),
-        },
-        dedup_key=f"onboarding-completed-{job.id}",
-    )
 
 
 def _result(analysis_id: UUID, questions: int, analyzed_by: str) -> OnboardingResult:

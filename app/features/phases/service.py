@@ -17,10 +17,10 @@ from app.formats.plain import plain_line
 from app.ports.clock import Clock
 from app.ports.llm import LLM, LLMUnavailable
 from app.ports.structured import UnusableAnswer, ask_for
-from app.queue.adding import add_job
 from app.queue.errors import PermanentError, TransientError
 from app.queue.models import PhasesMetadata, PhasesOptions, PhasesResult
 from app.queue.running import RunningJob
+from app.queue.telling import Announce, tell
 from app.queue.waiting import TICK_SECONDS, while_waiting
 from app.realtime.events import emit
 
@@ -41,12 +41,14 @@ class PhasesService:
         llm: LLM,
         *,
         expand_calendar: ExpandCalendar | None = None,
+        announce: Announce | None = None,
         tick_seconds: float = TICK_SECONDS,
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._llm = llm
         self._expand_calendar = expand_calendar
+        self._announce = announce
         self._tick_seconds = tick_seconds
 
     def generate(self, job: RunningJob, *, last_try: bool = False) -> PhasesResult:
@@ -167,18 +169,14 @@ class PhasesService:
             "url": f"/projects/{project_id}",
             **({"projectName": name} if (name := plain_line(project_name, 200)) else {}),
         }
-        add_job(
+        tell(
             conn,
-            "send_notification",
-            user_id=_user(job),
-            metadata={
-                "userId": str(_user(job)),
-                "channel": "in-app",
-                "eventType": "phases.ready",
-                "payload": payload,
-                "correlationId": job.metadata.correlationId or str(job.id),
-            },
-            dedup_key=f"phases-ready-{job.id}",
+            _user(job),
+            "phases.ready",
+            payload,
+            correlation_id=job.metadata.correlationId or str(job.id),
+            key=f"phases-ready-{job.id}",
+            announce=self._announce,
         )
 
 

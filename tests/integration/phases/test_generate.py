@@ -49,6 +49,16 @@ class TestWithAModel:
             "url": f"/projects/{project}",
         }
 
+    def test_those_who_chose_channels_hear_on_them_and_in_the_app_once(self, world: PlanWorld) -> None:
+        channels = '{"phases.ready": ["in-app", "push"]}'
+        world.run_sql(
+            "insert into user_notification_preferences (user_id, event_channels) values (:u, cast(:c as jsonb))",
+            u=world.user,
+            c=channels,
+        )
+        generate(world, world.project("dig"))
+        assert sorted(told["channel"] for told in world.notifications()) == ["in-app", "push"]
+
     def test_the_order_holds_whatever_the_model_says(self, world: PlanWorld) -> None:
         project = world.project(
             "dig", "plant", "water", "rest", needs={"dig": "plant", "plant": "water", "water": "plant"}
