@@ -262,6 +262,14 @@ def drop_channels(conn: Connection, ids: Sequence[UUID]) -> None:
     conn.execute(text("delete from calendar_channels where id = any(:ids)"), {"ids": list(ids)})
 
 
+def drop_ended(conn: Connection, connection_id: UUID, now: datetime) -> None:
+    """Forget the channels whose time is over."""
+    conn.execute(
+        text("delete from calendar_channels where connection_id = :id and expires_at <= :now"),
+        {"id": connection_id, "now": now},
+    )
+
+
 def open_authorization(conn: Connection, now: datetime, **values: Any) -> None:
     """Remember a consent that is asked for; those that nobody answered in time are forgotten."""
     conn.execute(_DROP_OLD_OPEN, {"now": now})

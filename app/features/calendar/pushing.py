@@ -36,7 +36,10 @@ def push(run: Run, account: Account, google: GoogleCalendar) -> bool:
         except PermanentError as refusal:
             run.notes.problems.append(ImportProblem(str(refusal), f"task {link.task_id}"))
             with run.transaction() as conn:
-                links.failed(conn, link, str(refusal))
+                if link.sync_status == "deleting":
+                    links.delete(conn, link.id)  # it stays at Google, and is nobody's task any more
+                else:
+                    links.failed(conn, link, str(refusal))
     return agreed
 
 

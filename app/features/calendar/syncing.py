@@ -115,10 +115,12 @@ class CalendarSync:
 
     def _keep_watch(self, run: Run, account: Account) -> bool:
         """Open a channel where there is none, or before the last one ends. Whether Google will call us."""
+        with run.transaction() as conn:
+            # What has ended is forgotten, or the tick would ask for its successor again and again.
+            connections.drop_ended(conn, run.connection.id, run.now)
+            old = connections.channels(conn, run.connection.id)
         if self._address is None:
             return False
-        with run.transaction() as conn:
-            old = connections.channels(conn, run.connection.id)
         latest = max((each.expires_at for each in old if each.expires_at), default=None)
         if not needs_channel(latest, run.now):
             return True

@@ -130,6 +130,18 @@ def test_a_channel_is_renewed_before_it_ends(reachable: World) -> None:
     assert [str(row[0]) for row in reachable.rows("select id from calendar_channels")] == [second]
 
 
+def test_a_calendar_that_cannot_be_watched_any_more_is_looked_at(reachable: World) -> None:
+    reachable.connect()
+    reachable.sync()
+    reachable.clock.time = NOW + timedelta(days=8)
+    assert reachable.tick(reachable.clock.time) == 1
+    reachable.google.before = lambda method, path: reachable.google.failures.append((400, "pushNotSupportedForRequestedResource")) if path.endswith("/watch") else None
+    assert not reachable.sync().channelRenewed
+    at = reachable.one("calendar_connections")["next_sync_at"]
+    assert at == reachable.clock.time + timedelta(minutes=15)
+    assert (reachable.tick(at - timedelta(minutes=1)), reachable.tick(at)) == (0, 1)
+
+
 def test_disconnecting_tells_google_and_takes_the_events(reachable: World) -> None:
     reachable.google.put("event1", start={"date": "2026-02-03"}, end={"date": "2026-02-04"})
     connection = reachable.connect()

@@ -141,6 +141,13 @@ class TestToGoogle:
         world.google.before = lambda *_: None
         assert world.again().pushed == 0, "not again before it changes"
 
+    def test_an_event_that_google_will_not_delete_lets_the_task_go(self, world: World, linked: UUID) -> None:
+        world.http.delete(f"/api/tasks/{linked}/calendar")
+        assert put(world, linked).status_code == 200, "and it may come back meanwhile"
+        world.google.before = lambda method, path: world.google.failures.append((403, "forbidden")) if method == "DELETE" else None
+        result = world.sync()
+        assert (result.pushed, result.refused, link(world)["sync_status"]) == (1, 1, "synced")
+
 
 class TestFromGoogle:
     def test_a_moved_event_moves_its_task_and_is_not_sent_back(self, world: World, linked: UUID) -> None:
