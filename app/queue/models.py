@@ -274,13 +274,14 @@ class RecurringTasksMetadata(JobMetadata):
     date: IsoDate
 
 
-Threshold = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Hours = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Days = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
 
 
 class CleanupMetadata(JobMetadata):
     date: IsoDate | None = None  # the day it is for, where a schedule added it
-    staleThresholdHours: Threshold | None = None  # none: no live job is touched
-    oldFailedJobsDays: Threshold | None = None  # none: QUEUE_FAILED_KEPT_DAYS
+    staleThresholdHours: Hours | None = None  # none: no live job is touched
+    oldFailedJobsDays: Days | None = None  # none: QUEUE_FAILED_KEPT_DAYS
 
 
 class CleanupResult(Model):

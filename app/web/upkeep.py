@@ -17,20 +17,21 @@ blueprint = Blueprint("upkeep", __name__)
 
 OLD_FAILED_DAYS = 7
 
-
-Threshold = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-Number = Annotated[Threshold, Field(strict=True)]
+Hours = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Days = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
 
 
 class StaleQuery(Request):
-    thresholdHours: Threshold = Field(24, description="Hours since a job was due.")
+    thresholdHours: Hours = Field(24, description="Hours since a job was due.")
 
 
 class CleanupRequest(Request):
     """What is to be cleaned up. A dry run counts and changes nothing."""
 
-    staleThresholdHours: Number = Field(24, description="Live jobs that were due longer ago are cancelled.")
-    oldFailedJobsDays: Number = Field(OLD_FAILED_DAYS, description="Jobs that failed longer ago move to the archive.")
+    staleThresholdHours: Hours = Field(24, strict=True, description="Live jobs that were due longer ago are cancelled.")
+    oldFailedJobsDays: Days = Field(
+        OLD_FAILED_DAYS, strict=True, description="Jobs that failed longer ago move to the archive."
+    )
     dryRun: Flag = False
 
 

@@ -40,6 +40,20 @@ def test_any_json_is_answered(http, user, path):
     attempt()
 
 
+OPERATIONS = ("action", "filter", "dryRun", "jobType", "staleThresholdHours", "oldFailedJobsDays")
+FILTER = st.fixed_dictionaries({}, optional=dict.fromkeys(("type", "status", "userId", "before", "after", "text", "all"), VALUES))
+
+
+@pytest.mark.parametrize("path", ["/jobs/bulk", "/queue/cleanup", "/queue/pause"])
+def test_any_operation_is_answered(http, user, path):
+    @CALM
+    @given(st.fixed_dictionaries({}, optional=dict.fromkeys(OPERATIONS, VALUES)), FILTER, st.booleans())
+    def attempt(body, chosen, real):
+        check(http.post(path, json={**body, "action": "cancel", "filter": chosen, "jobType": "other"} if real else body))
+
+    attempt()
+
+
 def test_any_bytes_are_answered(http):
     @CALM
     @given(
