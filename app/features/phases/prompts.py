@@ -10,6 +10,7 @@ from app.features.phases.models import Method, Project, Task
 from app.ports.structured import as_data
 
 MOST_TASKS = 200  # shown to the model
+LONGEST_DESCRIPTION, ALL_DESCRIPTIONS = 300, 24_000  # characters of a task's description; of all of them
 MAX_TOKENS = 6000
 
 SYSTEM = f"""\
@@ -42,12 +43,13 @@ def user_message(
     project: Project, known: Mapping[str, UUID], *, method: Method, template: str | None = None, earlier: bool = False
 ) -> str:
     """The question. `template` is the kind of plan the user asked for; with `earlier` the phases there are now are shown."""
+    most = min(LONGEST_DESCRIPTION, ALL_DESCRIPTIONS // max(1, len(known)))
     short = {task: name for name, task in known.items()}
     data: dict[str, object] = {
         "name": project.name[:300],
         "description": project.description[:3000],
         "context": project.context[:6000],
-        "tasks": [_shown(task, short, project.needs) for task in project.tasks if task.id in short],
+        "tasks": [_shown(task, short, project.needs, most) for task in project.tasks if task.id in short],
     }
     if template:
         data["wanted kind of plan"] = template[:200]
@@ -62,7 +64,9 @@ def user_message(
     return "\n\n".join(parts)
 
 
-def _shown(task: Task, short: Mapping[UUID, str], needs: Mapping[UUID, frozenset[UUID]]) -> dict[str, object]:
+def _shown(
+    task: Task, short: Mapping[UUID, str], needs: Mapping[UUID, frozenset[UUID]], most: int
+) -> dict[str, object]:
     shown: dict[str, object] = {
         "id": short[task.id],
         "title": task.title[:200],
@@ -70,7 +74,7 @@ def _shown(task: Task, short: Mapping[UUID, str], needs: Mapping[UUID, frozenset
         "priority": task.priority,
     }
     if task.description:
-        shown["description"] = task.description[:300]
+        shown["description"] = task.description[:most]
     if task.due_date:
         shown["due"] = task.due_date.date().isoformat()
     if needed := sorted(

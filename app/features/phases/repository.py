@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -116,17 +116,17 @@ def _local(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
     return moment.astimezone(zone) if moment else None
 
 
+# Clipped, so that no event of a thousand years, nor one without an end, is more than can be read.
 _BUSY = text(
     """
-    -- An all-day event takes its dates, as days where the user is.
-    select case when all_day then (start_time at time zone timezone)::date::timestamp at time zone :zone else start_time end as start,
-           case when all_day then (end_time at time zone timezone)::date::timestamp at time zone :zone else end_time end as stop
+    select greatest(start_time, cast(:now as timestamptz) - interval '3 days') as start,
+           least(end_time, cast(:until as timestamptz) + interval '3 days') as stop, all_day, timezone
     from calendar_events
     where user_id = :user_id and status <> 'cancelled'
       and end_time > cast(:now as timestamptz) - interval '2 days' and start_time < cast(:until as timestamptz) + interval '2 days'
     union all
     -- What other projects' plans have taken already, and what stays of this one's.
-    select pt.suggested_start_date, pt.suggested_end_date
+    select pt.suggested_start_date, pt.suggested_end_date, false, null
     from phase_tasks pt join phases p on p.id = pt.phase_id join tasks t on t.id = pt.task_id
     where pt.user_id = :user_id and pt.suggested_end_date > :now and t.status <> 'done' and t.deleted_at is null
       and (p.project_id <> :project_id or p.id = any(:kept))
@@ -144,19 +144,18 @@ def fetch_busy(
     now: datetime,
     until: datetime,
 ) -> list[tuple[datetime, datetime]]:
-    """The spans from `now` to `until` in which the user has something else to do. `kept`: this project's phases that stay."""
-    rows = conn.execute(
-        _BUSY,
-        {
-            "user_id": user_id,
-            "project_id": project_id,
-            "kept": list(kept),
-            "zone": zone.key,
-            "now": now,
-            "until": until,
-        },
-    )
-    return [(row.start, row.stop) for row in rows]
+    """The spans from `now` to `until` in which the user has something else to do. `kept`: this project's phases that stay.
+
+    An all-day event takes its dates, as days of the user's `zone`, wherever it was written.
+    """
+    keys = {"user_id": user_id, "project_id": project_id, "kept": list(kept), "now": now, "until": until}
+    spans = []
+    for start, stop, all_day, timezone in conn.execute(_BUSY, keys):
+        if all_day:
+            written = ZoneInfo(iana_name(timezone) or "UTC")
+            start, stop = (datetime.combine(each.astimezone(written).date(), time(0), zone) for each in (start, stop))
+        spans.append((start, stop))
+    return spans
 
 
 def find_generation(conn: Connection, job_id: UUID) -> Generation | None:

@@ -174,14 +174,18 @@ class TestReplacing:
 
 class TestDates:
     def test_around_the_calendar_in_the_users_zone(self, world: PlanWorld) -> None:
-        project = world.project("dig", "plant")
+        project = world.project("dig", "plant", "water", "rest")
         for title, begin, end, more in [
             ("stand-up", "2026-11-23T08:00Z", "2026-11-23T09:30Z", {}),
             ("off", "2026-11-24T00:00Z", "2026-11-25T00:00Z", {"all_day": True}),
+            # Thursday in Auckland is Thursday for somebody in Berlin, too, though it begins there the evening before.
+            ("holiday", "2026-11-25T11:00Z", "2026-11-26T11:00Z", {"all_day": True, "timezone": "Pacific/Auckland"}),
+            ("for ever ago", "0500-01-01T00:00Z", "2026-11-01T00:00Z", {"timezone": "No/Where"}),
+            ("odd", "2026-11-28T00:00Z", "infinity", {"all_day": True, "timezone": "No/Where"}),
             ("called off", "2026-11-23T09:30Z", "2026-11-23T18:00Z", {"status": "cancelled"}),
         ]:
             world.add("calendar_events", title=title, start_time=begin, end_time=end, **more)
-        world.model.answers = [plan(["T1"], ["T2"])]
+        world.model.answers = [plan(["T1"], ["T2"], ["T3"], ["T4"])]
         generate(world, project, scheduling_method="calendar_optimized")
         found = world.rows(
             "select start_date, suggested_start_date as s from phases p join phase_tasks on phase_id = p.id order by s"
@@ -189,7 +193,11 @@ class TestDates:
         assert [(row["start_date"], row["s"]) for row in found] == [
             (date(2026, 11, 23), datetime(2026, 11, 23, 9, 30, tzinfo=UTC)),  # 10:30 in Berlin
             (date(2026, 11, 25), datetime(2026, 11, 25, 8, 0, tzinfo=UTC)),
+            (date(2026, 11, 27), datetime(2026, 11, 27, 8, 0, tzinfo=UTC)),
+            (None, None),
         ]
+        ((notes),) = [row["notes"] for row in world.rows("select notes from phase_generations")]
+        assert notes == {"no_room": [str(world.tasks["rest"])]}
         assert world.rows("select 1 from tasks where start_date is not null") == []  # tasks are the user's own
 
     def test_repeating_events_count_on_days_nobody_has_looked_at(self, world: PlanWorld) -> None:
