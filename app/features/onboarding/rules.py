@@ -62,7 +62,7 @@ _THEMES = (
         Question("What interrupts you most often?", "What can be silenced is silenced first."),
     ),
     _Theme(
-        re.compile(r"\b(overwhelm\w*|too (?:much|many)|starting|procrastinat\w*|stuck|motivation|begin\w*|anxi\w*|stress\w*)\b", re.IGNORECASE),
+        re.compile(r"\b(overwhelm\w*|too (?:much|many)|start(?:ed|ing|s)?|procrastinat\w*|stuck|motivation|begin\w*|anxi\w*|stress\w*)\b", re.IGNORECASE),
         "Beginning is the hard part: large tasks need a first step that is small.",
         Advice("Cut tasks down", "Write the first step of a task so small that it takes less than 15 minutes."),
         (Recommendation("brain_dump", "Empty your head first, sort later."), Recommendation("project_phases", "A large project becomes a few steps.")),

@@ -70,6 +70,11 @@ def test_without_a_model_words_decide() -> None:
     assert len(made.questions) == 7 and all(made.lists().values())
 
 
+def test_getting_started_is_hard_and_a_startup_is_not() -> None:
+    assert any("Beginning is the hard part" in text for text in rules.by_rules(Context(challenges=("Getting started",)), "").insights)
+    assert not any("Beginning" in text for text in rules.by_rules(Context(description="A startup"), "").insights)
+
+
 def test_who_tells_nothing_gets_questions() -> None:
     made = rules.by_rules(Context(), "")
     assert all(made.lists().values()) and len(made.questions) == 3
