@@ -147,6 +147,14 @@ class InvalidCursor(ValueError):
     """The cursor is not one that this API gave out."""
 
 
+_OF_USER = """
+    user_id = :user_id
+    and (cast(:job_type as text) is null or job_type = cast(:job_type as queue_type))
+    and (cast(:status as text) is null or status = cast(:status as queue_status))
+    and (cast(:at as timestamptz) is null or (created_at, id) < (cast(:at as timestamptz), cast(:id as uuid)))
+"""
+
+
 def list_user_jobs(
     conn: Connection,
     user_id: UUID,
@@ -156,17 +164,15 @@ def list_user_jobs(
     limit: int = 20,
     cursor: str | None = None,
 ) -> tuple[list[JobRow], str | None]:
-    """A page of a user's jobs, newest first, and the cursor of the next page or None. Raises InvalidCursor."""
+    """A page of a user's jobs, archived ones too, newest first, and the cursor of the next page or None. Raises InvalidCursor."""
     rows = conn.execute(
         text(
             f"""
-            {_SELECT}
-            where user_id = :user_id
-              and (cast(:job_type as text) is null or job_type = cast(:job_type as queue_type))
-              and (cast(:status as text) is null or status = cast(:status as queue_status))
-              and (cast(:at as timestamptz) is null or (created_at, id) < (cast(:at as timestamptz), cast(:id as uuid)))
-            order by created_at desc, id desc
-            limit :limit
+            select * from (
+                ({_SELECT} where {_OF_USER} order by created_at desc, id desc limit :limit)
+                union all
+                ({_ARCHIVED} where {_OF_USER} order by created_at desc, id desc limit :limit)
+            ) jobs order by created_at desc, id desc limit :limit
             """
         ),
         {"user_id": user_id, "job_type": job_type, "status": status, "limit": limit + 1, **_read_cursor(cursor)},

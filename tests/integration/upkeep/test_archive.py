@@ -10,7 +10,7 @@ import pytest
 
 from app.queue import archive
 from app.queue.invariants import check_invariants
-from app.queue.reads import find_job, job_history
+from app.queue.reads import find_job, job_history, list_user_jobs
 from app.queue.steering import retry_job
 from tests.integration.upkeep.conftest import World
 from tests.support.jobs import STATUSES, TERMINAL, sql_client
@@ -62,6 +62,19 @@ def test_an_archived_job_is_still_found_with_its_history(world: World) -> None:
         assert job_history(conn, job) == events and [event["to"] for event in events] == ["pending", "processing", "failed"]
         again = retry_job(conn, job)
         assert find_job(conn, str(again.id)).metadata["retriedFrom"] == str(job)
+
+
+def test_a_user_s_list_shows_them_in_their_place(world: World) -> None:
+    user = world.sql.user()
+    jobs = [world.sql.in_state(status, job_type="send_sms", user=user) for status in ("pending", "failed", "completed", "failed", "pending")]
+    world.later(days=8)
+    world.run("cleanup_old_data")
+    assert len(world.archived()) == 2
+    with world.database.engine.connect() as conn:
+        first, cursor = list_user_jobs(conn, user, limit=3)
+        second, end = list_user_jobs(conn, user, limit=3, cursor=cursor)
+        assert [job.id for job in first + second] == jobs[::-1] and end is None
+        assert {job.id for job in list_user_jobs(conn, user, status="failed")[0]} == {jobs[1], jobs[3]}
 
 
 def test_the_history_goes_once_nobody_can_have_missed_it_and_the_counts_stay_right(world: World) -> None:
