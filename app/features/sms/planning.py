@@ -75,6 +75,7 @@ class Planner:
         plans.remember_day(conn, job.user_id, date.fromisoformat(job.metadata.date), job.id, now)
         if wishes is None or not wishes.wants_reminders:
             return NO_WISHES
+        plans.follow_waiting(conn, wishes.user_id, now)
         day = _day(job.metadata, wishes)
         # Reminders that are due before the next date is planned belong to this one.
         events = plans.events_between(conn, wishes.user_id, day.begins, day.ends + day.lead)

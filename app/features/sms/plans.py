@@ -41,6 +41,11 @@ def reminders_of(conn: Connection, user_id: UUID, event_ids: list[UUID]) -> dict
     return {(each.event_id, each.event_starts_at): each for each in found}
 
 
+def follow_waiting(conn: Connection, user_id: UUID, now: datetime) -> None:
+    """Bring the waiting reminders of a user in line with their events, as a trigger does that finds nobody else at it."""
+    conn.execute(text("select follow_waiting_reminders(array[cast(:id as uuid)], :now)"), {"id": user_id, "now": now})
+
+
 def put_reminder(
     conn: Connection,
     wishes: Wishes,

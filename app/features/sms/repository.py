@@ -57,6 +57,21 @@ def lock_message(conn: Connection, message_id: UUID, user_id: UUID | None = None
     return Message(*row) if row else None
 
 
+def move_reminder(conn: Connection, message: Message, start: datetime) -> bool:
+    """Make a message the reminder of its event at another start. False where there is one already: that one will say it."""
+    done = conn.execute(
+        text("""
+            update sms_messages set event_starts_at = :start
+            where id = :id and not exists (
+                select from sms_messages o
+                where o.calendar_event_id = :event_id and o.event_starts_at = :start and o.id <> :id
+            )
+        """),
+        {"id": message.id, "event_id": message.event_id, "start": start},
+    )
+    return done.rowcount == 1
+
+
 def message_of_job(conn: Connection, user_id: UUID, job_id: UUID, retried_from: UUID | None) -> UUID | None:
     """The id of the message that a job is to send; a job that retries another takes over its message."""
     return conn.execute(

@@ -163,6 +163,8 @@ class Sender:
         event = repository.find_event(conn, message.user_id, message.event_id)
         if event is None or event.status == "cancelled" or event.all_day:
             return _stop(conn, message, "cancelled", "the event was cancelled" if event else "the event was deleted")
+        if event.start != message.event_starts_at and not repository.move_reminder(conn, message, event.start):
+            return _stop(conn, message, "cancelled", "there is a reminder for that time")
         quiet = wishes.quiet_hours_start, wishes.quiet_hours_end
         at = rules.reminder_at(event.start, timedelta(minutes=message.lead_minutes), *quiet, wishes.zone, now)
         if at is None:

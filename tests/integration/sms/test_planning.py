@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
+from sqlalchemy import text
 
-from app.queue.errors import InvalidMetadata
+from app.queue.errors import InvalidMetadata, PermanentError
 from tests.integration.sms.conftest import NOW, NUMBER, World
 
 HOUR = timedelta(hours=1)
@@ -229,6 +230,21 @@ class TestTheReminderFollows:
             world.plan()
         assert world.waiting() == [] and world.message()["reason"] == "its job was cancelled"
 
+    def test_an_event_that_changes_while_somebody_holds_the_preferences_waits_for_nobody(self, world: World) -> None:
+        with world.engine.begin() as other:
+            other.execute(text("select 1 from user_sms_preferences for update"))
+            world.change("calendar_events", self.event, start_time=NOW + 4 * HOUR, end_time=NOW + 4 * HOUR)
+            world.event("New", NOW + 5 * HOUR)
+            assert world.waiting()[0]["scheduled_for"] == self.before["scheduled_for"]
+        for again in world.waiting("schedule_daily_sms"):  # one for each of the two transactions
+            world.service.plan_day(world.claimed(again["id"]))
+            world.finish(again["id"])
+        assert [job["scheduled_for"] for job in world.waiting()] == [
+            NOW + 4 * HOUR - 15 * MINUTE,
+            NOW + 5 * HOUR - 15 * MINUTE,
+        ]
+        assert world.waiting()[0]["id"] == self.before["id"]
+
     def test_one_that_is_claimed_at_that_moment_asks_itself(self, world: World) -> None:
         world.clock.time = NOW + 2 * HOUR - 15 * MINUTE
         running = world.claimed(self.before["id"])
@@ -240,3 +256,14 @@ class TestTheReminderFollows:
         assert later["scheduled_for"] == NOW + 5 * HOUR - 15 * MINUTE and world.twilio.messages == []
         world.run_sql("delete from calendar_events")
         assert world.waiting() == []
+
+    def test_two_reminders_of_one_event_never_both_go(self, world: World) -> None:
+        """As when one was starting while its event moved, and the planning saw only its successor."""
+        world.clock.time = world.twilio.clock = start = NOW + 5 * HOUR
+        running = world.claimed(self.before["id"])
+        world.change("calendar_events", self.event, start_time=start, end_time=start)
+        self.replan(world)
+        (successor,) = world.waiting()
+        with pytest.raises(PermanentError, match="there is a reminder for that time"):
+            world.service.send(running)
+        assert world.send(successor["id"]).startswith("SM") and len(world.twilio.messages) == 1
