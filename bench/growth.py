@@ -128,7 +128,7 @@ def _transitions(place: Place, engine: Engine) -> dict[str, float]:
     for _ in range(jobs // BATCH):
         with engine.begin() as conn:
             sent = dispatching.dispatch(conn, ["other"], BATCH, "bench")
-        ended = [claims.Outcome(one.claim.id, one.claim.token, "{}") for one in sent if one.claim]
+        ended = [claims.Outcome(one.claim.job_id, one.claim.token, "{}") for one in sent if one.claim]
         with engine.begin() as conn:
             claims.complete_many(conn, ended)
     engine.dispose()  # its sessions hand in their statistics as they end

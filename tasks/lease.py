@@ -24,7 +24,7 @@ def messages_for(jobs: Sequence[Dispatched], slots: int) -> list[Message]:
     groups: dict[str, list[Dispatched]] = {}
     for job in jobs:
         leasable = job.claim is not None and JOB_TYPES[job.job_type].leasable
-        groups.setdefault(job.job_type if leasable else str(job.id), []).append(job)
+        groups.setdefault(job.job_type if leasable else job.job_id, []).append(job)
     messages = []
     for group in groups.values():
         size = min(MOST, -(-len(group) // slots))

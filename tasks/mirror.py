@@ -99,7 +99,7 @@ def _complete(sender: Any, result: Any, **_: Any) -> None:
 
 def succeed(held: Claim, result: Any) -> None:
     """A run ended well: its outcome goes to the writer, or is written here where there is none."""
-    outcome = Outcome(held.id, held.token, None if result is None else to_json(result, "result"))
+    outcome = Outcome(held.job_id, held.token, None if result is None else to_json(result, "result"))
     if not outcomes.send(outcome):
         complete([outcome])
 
@@ -114,10 +114,10 @@ def complete(ended: Sequence[Outcome], engine: Engine | None = None) -> None:
                 complete([outcome], engine)
             return
         message = f"the result could not be stored: {describe(error.orig or error)}"
-        written = _write(lambda conn: {o.id for o in ended if claims.fail(conn, o, message, retry=False)})
+        written = _write(lambda conn: {o.job_id for o in ended if claims.fail(conn, o, message, retry=False)})
     for outcome in ended:
-        if outcome.id not in written:
-            log.warning("job %s was no longer ours: its result is discarded", outcome.id)
+        if outcome.job_id not in written:
+            log.warning("job %s was no longer ours: its result is discarded", outcome.job_id)
 
 
 def _fail(sender: Any, task_id: str, exception: BaseException, kwargs: dict[str, Any] | None = None, **_: Any) -> None:

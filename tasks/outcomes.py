@@ -12,10 +12,10 @@ import logging
 import os
 import select
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from uuid import UUID
 
 from sqlalchemy import Engine
 
@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 LARGEST = 32_768  # bytes; a larger outcome is written by the run itself
 MOST = 500  # outcomes in one statement
 BUSY = 400  # outcomes a second from which on they are gathered: a lone job, or a few, wait for nobody
-GATHER = 0.01  # seconds they are gathered then
+GATHER = 0.04  # seconds they are gathered then, at most
+GLANCE = 0.005  # seconds between two looks meanwhile
 SEND_TIMEOUT = 5.0  # seconds until a run that cannot hand over writes by itself
 
 _outbox: socket.socket | None = None
@@ -37,7 +38,9 @@ _writer: Writer | None = None
 def open_outbox() -> None:
     """Open the way from this process, and the children it will fork, to its writer."""
     global _outbox, _inbox
-    _outbox, _inbox = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    # Packets in order; Linux keeps hundreds of them, of datagrams just ten. Other systems have no such socket.
+    kind = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
+    _outbox, _inbox = socket.socketpair(socket.AF_UNIX, kind)
     _outbox.settimeout(SEND_TIMEOUT)
 
 
@@ -57,7 +60,7 @@ def send(outcome: Outcome) -> bool:
     """Hand an outcome to the writer; False when the run has to write it itself: too large, no writer, or a writer that is stuck."""
     if _outbox is None:
         return False
-    letter = json.dumps([str(outcome.id), outcome.token, outcome.result]).encode()
+    letter = json.dumps([outcome.job_id, outcome.token, outcome.result]).encode()
     if len(letter) > LARGEST:
         return False
     try:
@@ -95,20 +98,29 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         while True:
-            ended = self._receive(0.0)
+            ended = self._receive([], 0.0)
             if not ended:
                 self.idle.set()
-                ended = self._receive(0.0 if self._finishing.is_set() else 0.2)
+                ended = self._receive([], 0.0 if self._finishing.is_set() else 0.2)
             if ended:
                 self.idle.clear()
+                if self._per_second(len(ended)) > BUSY:
+                    self._gather(ended)
                 try:
                     self._write(ended, self._engine)
                 except Exception:
                     log.exception("%d outcomes could not be written: their jobs are taken back when their lease is over", len(ended))
             elif self._finishing.is_set():
                 return
-            if self._per_second(len(ended)) > BUSY and not self._finishing.is_set():
-                time.sleep(GATHER)
+
+    def _gather(self, ended: list[Outcome]) -> None:
+        """Add to `ended` what comes within the next moment."""
+        until = time.monotonic() + GATHER
+        while len(ended) < MOST and time.monotonic() < until and not self._finishing.is_set():
+            time.sleep(GLANCE)
+            known = len(ended)
+            self._receive(ended, 0.0)
+            self._per_second(len(ended) - known)
 
     def _per_second(self, ended: int) -> float:
         """Outcomes a second, over about the last tenth of one."""
@@ -117,9 +129,11 @@ class Writer(threading.Thread):
         self._rate += (ended / max(passed, 0.001) - self._rate) * min(1.0, passed / 0.1)
         return self._rate
 
-    def _receive(self, wait: float) -> list[Outcome]:
-        ended: list[Outcome] = []
+    def _receive(self, ended: list[Outcome], wait: float) -> list[Outcome]:
+        """Add to `ended` what is there, waiting up to `wait` seconds for the first."""
         while len(ended) < MOST and select.select([self._inbox], [], [], 0 if ended else wait)[0]:
-            job_id, token, result = json.loads(self._inbox.recv(LARGEST))
-            ended.append(Outcome(UUID(job_id), token, result))
+            letter = self._inbox.recv(LARGEST)
+            if not letter:
+                break  # nobody is left who could send
+            ended.append(Outcome(*json.loads(letter)))
         return ended

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from uuid import UUID
 
 from app.queue.claims import Claim
 from app.queue.dispatching import Dispatched
@@ -14,8 +13,8 @@ from app.queue.dispatching import Dispatched
 WORTH = 0.1  # seconds of work that may wait beyond the free slots
 MOST_EXTRA = 1000  # jobs, however short they are
 SHORT = 0.02  # seconds; only types whose jobs are shorter on average ever wait here
-SMOOTHING = 0.1  # weight of the newest run in the average
-AT_FIRST = 1.0  # seconds a job of a type is taken to need before one has been seen
+SMOOTHING = 0.1  # weight of the newest run in the average, at least: the first ones weigh as much as those before them
+SEEN = 4  # runs of a type before its jobs may count as short
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,9 @@ class Message:
         """The claims that came with the dispatch; empty when the job is to be claimed by its own run."""
         return [job.claim for job in self.jobs if job.claim is not None]
 
-    def held(self) -> dict[str, UUID]:
+    def held(self) -> dict[str, str]:
         """The jobs by the task id that stands, or will stand, in their row."""
-        return {job.claim.task_id if job.claim else self.task_id: job.id for job in self.jobs}
+        return {job.claim.task_id if job.claim else self.task_id: job.job_id for job in self.jobs}
 
 
 class Runway:
@@ -48,9 +47,9 @@ class Runway:
         self._sent: dict[str, tuple[Message, float]] = {}  # by Celery task id, with the moment
         self._taken: dict[str, tuple[Message, float]] = {}
         self._begun: dict[str, Message] = {}
-        self._jobs_sent = 0
-        self._full = 0  # jobs that may wait, as last reckoned
-        self._seconds: dict[str, float] = {}  # a run, on average, by job type
+        self._jobs_waiting = 0  # of the messages sent or taken, not begun
+        self._full = 0  # jobs that may wait beyond the free slots, as last reckoned
+        self._runs: dict[str, tuple[int, float]] = {}  # how many were seen and the seconds of one on average, by job type
         self.on_room: Callable[[], None] = lambda: None
         self.least_extra = 0  # QUEUE_BATCH_SIZE
 
@@ -60,7 +59,7 @@ class Runway:
         with self._lock:
             for message in messages:
                 self._sent[message.task_id] = (message, now)
-                self._jobs_sent += len(message.jobs)
+                self._jobs_waiting += len(message.jobs)
 
     def take(self, task_id: str) -> list[Claim] | None:
         """A message came: its claims, once; None when it is not known or its job is to be claimed by the run."""
@@ -68,10 +67,6 @@ class Runway:
             known = self._sent.pop(task_id, None)
             if known:
                 self._taken[task_id] = (known[0], time.monotonic())
-                self._jobs_sent -= len(known[0].jobs)
-            low = known is not None and self._jobs_sent <= self._full // 2
-        if low:
-            self.on_room()
         return known[0].claims or None if known else None
 
     def began(self, task_id: str) -> None:
@@ -80,30 +75,31 @@ class Runway:
             known = self._taken.pop(task_id, None)
             if known:
                 self._begun[task_id] = known[0]
+                self._jobs_waiting -= len(known[0].jobs)
 
     def ended(self, task_id: str, seconds: float | None) -> None:
         """A run ended after `seconds`; None when that is not known. A slot is free."""
         with self._lock:
             message = self._begun.pop(task_id, None)
             if message is not None and seconds is not None:
-                known = self._seconds.get(message.job_type, AT_FIRST)
-                self._seconds[message.job_type] = known + SMOOTHING * (seconds / len(message.jobs) - known)
-            low = self._jobs_sent <= self._full // 2
+                seen, known = self._runs.get(message.job_type, (0, 0.0))
+                weight = max(SMOOTHING, 1 / (seen + 1))
+                self._runs[message.job_type] = (seen + 1, known + weight * (seconds / len(message.jobs) - known))
+            low = self._jobs_waiting <= self._full // 2
         if low:
             self.on_room()
 
     def room(self, slots: int) -> int:
-        """How many jobs of any type could begin at once, of `slots` that are free."""
-        with self._lock:
-            return slots - self._jobs_sent
+        """How many jobs of any type could begin at once, of `slots` that no message taken holds."""
+        return slots - len(self._sent)
 
     def extra(self, slots: int) -> tuple[list[str], int]:
         """The types whose jobs are short, and how many of them to send ahead of the worker's `slots`: many at once, or none."""
         with self._lock:
-            short = {name: seconds for name, seconds in self._seconds.items() if seconds < SHORT}
+            short = {name: seconds for name, (seen, seconds) in self._runs.items() if seen >= SEEN and seconds < SHORT}
             worth = min(MOST_EXTRA, int(slots * WORTH / max(*short.values(), 0.0001))) if short else 0
             self._full = max(worth, self.least_extra) if short else 0
-            missing = self._full - self._jobs_sent
+            missing = self._full - self._jobs_waiting
             return list(short), missing if missing >= self._full // 2 else 0
 
     def begun(self, task_id: str) -> Message | None:
@@ -123,21 +119,22 @@ class Runway:
     def withdraw(self, older_than: float = 0.0) -> list[Message]:
         """Take back what was sent more than that many seconds ago and nobody took: its messages will find nothing."""
         with self._lock:
-            gone = _remove(self._sent, older_than, keep=frozenset())
-            self._jobs_sent -= sum(len(message.jobs) for message in gone)
-            return gone
+            return self._gone(_remove(self._sent, older_than, keep=frozenset()))
 
     def withdraw_waiting(self, older_than: float) -> list[Message]:
         """Take back everything that was sent or taken that long ago. A run that begins after all looks at its lease first."""
         with self._lock:
-            sent = _remove(self._sent, older_than, keep=frozenset())
-            self._jobs_sent -= sum(len(message.jobs) for message in sent)
-            return sent + _remove(self._taken, older_than, keep=frozenset())
+            nobody = frozenset()
+            return self._gone(_remove(self._sent, older_than, nobody) + _remove(self._taken, older_than, nobody))
 
     def withdraw_dropped(self, reserved: frozenset[str], older_than: float) -> list[Message]:
         """Take back what was taken that many seconds ago and is no longer `reserved`: Celery drops it when it loses its broker."""
         with self._lock:
-            return _remove(self._taken, older_than, keep=reserved)
+            return self._gone(_remove(self._taken, older_than, keep=reserved))
+
+    def _gone(self, messages: list[Message]) -> list[Message]:
+        self._jobs_waiting -= sum(len(message.jobs) for message in messages)
+        return messages
 
 
 def _remove(held: dict[str, tuple[Message, float]], older_than: float, keep: frozenset[str]) -> list[Message]:

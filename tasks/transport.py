@@ -37,34 +37,33 @@ class Channel(stock.Channel):
     QoS = QoS
 
     def _brpop_read(self, **options: Any) -> bool:
-        arrived = self._take_one(**options)
-        for queue, item in [arrived, *self._take_more(arrived[0])]:
-            self.connection._deliver(json.loads(item), queue)
-        return True
-
-    def _take_one(self, **options: Any) -> tuple[str, bytes]:
         try:
-            try:
-                answer = self.client.parse_response(self.client.connection, "BRPOP", **options)
-            except self.connection_errors:
-                self.client.connection.disconnect()
-                raise
-            if not answer:
-                raise stock.Empty
-            key, item = answer
-            queue = bytes_to_str(key).rsplit(self.sep, 1)[0]
-            self._queue_cycle.rotate(queue)
-            return queue, item
+            queue, items = self._take(options)
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
+        for item in items:
+            self.connection._deliver(json.loads(item), queue)
+        return True
 
-    def _take_more(self, queue: str) -> list[tuple[str, bytes]]:
-        room = min(self.qos.can_consume_max_estimate() or BATCH, BATCH) - 1
-        if room <= 0:
-            return []
-        with self.conn_or_acquire() as client:
-            return [(queue, item) for item in client.rpop(queue, room) or ()]
+    def _take(self, options: dict[str, Any]) -> tuple[str, list[bytes]]:
+        """The message that arrived, and those behind it, over the connection that is free until the next BRPOP."""
+        client = self.client
+        try:
+            answer = client.parse_response(client.connection, "BRPOP", **options)
+            if not answer:
+                raise stock.Empty
+            key, first = answer
+            queue = bytes_to_str(key).rsplit(self.sep, 1)[0]
+            self._queue_cycle.rotate(queue)
+            room = min(self.qos.can_consume_max_estimate() or BATCH, BATCH) - 1
+            if room <= 0:
+                return queue, [first]
+            client.connection.send_command("RPOP", key, room)
+            return queue, [first, *(client.parse_response(client.connection, "RPOP") or ())]
+        except self.connection_errors:
+            client.connection.disconnect()
+            raise
 
     def _restore(self, message: Any, leftmost: bool = False) -> None:
         """Put a taken message back, where it waits like a new one."""

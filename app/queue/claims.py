@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -13,19 +12,31 @@ from sqlalchemy import Connection, text
 from app.queue.errors import InvalidMetadata
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A job that was claimed, as its row was at that moment. `attempt` numbers the run, from 1."""
+class Claim(NamedTuple):
+    """A job that was claimed, as its row was at that moment. `attempt` numbers the run, from 1.
 
-    id: UUID
+    Plain values in a tuple, as it travels between processes by the thousand; `id` and `user_id` are made where they are read.
+    """
+
+    job_id: str
     queue_job_id: str
-    user_id: UUID | None
+    user: str | None
     job_type: str
     metadata_json: str
     attempt: int
     max_attempts: int
     token: int
     task_id: str | None
+
+    @property
+    def id(self) -> UUID:
+        """The row's id."""
+        return UUID(self.job_id)
+
+    @property
+    def user_id(self) -> UUID | None:
+        """Whose job it is; None for upkeep."""
+        return UUID(self.user) if self.user else None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -37,7 +48,7 @@ class Claim:
             raise InvalidMetadata("metadata", f"cannot be read: {error}") from None
 
 
-_COLUMNS = "id, queue_job_id, user_id, job_type, metadata::text, attempts + 1, max_attempts, fencing_token, task_id"
+_COLUMNS = "id::text, queue_job_id, user_id::text, job_type::text, metadata::text, attempts + 1, max_attempts, fencing_token, task_id"
 
 
 def claim(conn: Connection, job_id: UUID, task_id: str, worker: str) -> Claim | None:
@@ -57,21 +68,25 @@ def claim_of_task(conn: Connection, job_id: UUID, task_id: str) -> Claim | None:
     return Claim(*row) if row else None
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A run that ended well: the job, its fencing token, the result as JSON text or None."""
 
-    id: UUID
+    job_id: str
     token: int
     result: str | None
 
 
-def complete_many(conn: Connection, outcomes: Sequence[Outcome]) -> set[UUID]:
-    """`complete` for many runs in one statement. Returns the jobs that were still theirs."""
+COMPLETE = text(
+    "select complete_queue_jobs(cast(:ids as uuid[]), cast(:tokens as bigint[]), cast(:results as jsonb[]))::text"
+)
+
+
+def complete_many(conn: Connection, outcomes: Sequence[Outcome]) -> set[str]:
+    """`complete` for many runs in one statement. Returns the ids of the jobs that were still theirs."""
     rows = conn.execute(
-        text("select complete_queue_jobs(cast(:ids as uuid[]), cast(:tokens as bigint[]), cast(:results as jsonb[]))"),
+        COMPLETE,
         {
-            "ids": [outcome.id for outcome in outcomes],
+            "ids": [outcome.job_id for outcome in outcomes],
             "tokens": [outcome.token for outcome in outcomes],
             "results": [outcome.result for outcome in outcomes],
         },
@@ -82,8 +97,8 @@ def complete_many(conn: Connection, outcomes: Sequence[Outcome]) -> set[UUID]:
 def fail(conn: Connection, held: Claim | Outcome, message: str, *, retry: bool) -> bool:
     """`retrying` with its backoff, or `failed` when `retry` is false or the attempts are used up; False when no longer ours."""
     return conn.execute(
-        text("select fail_queue_job(:id, :message, :retry, :token)"),
-        {"id": held.id, "message": message, "retry": retry, "token": held.token},
+        text("select fail_queue_job(cast(:id as uuid), :message, :retry, :token)"),
+        {"id": held.job_id, "message": message, "retry": retry, "token": held.token},
     ).scalar_one()
 
 
@@ -95,7 +110,8 @@ def is_last(held: Claim, *, retry: bool) -> bool:
 def release(conn: Connection, held: Claim, message: str) -> bool:
     """Hand the job back to `pending` without charging an attempt; False when it is no longer ours."""
     return conn.execute(
-        text("select release_queue_job(:id, :token, :message)"), {"id": held.id, "token": held.token, "message": message}
+        text("select release_queue_job(cast(:id as uuid), :token, :message)"),
+        {"id": held.job_id, "token": held.token, "message": message},
     ).scalar_one()
 
 
@@ -107,12 +123,12 @@ def held_by(conn: Connection, worker: str) -> list[Claim]:
     return [Claim(*row) for row in rows]
 
 
-def heartbeat(conn: Connection, held: dict[str, UUID]) -> set[str]:
+def heartbeat(conn: Connection, held: dict[str, str]) -> set[str]:
     """A sign of life for the claims a worker holds, as Celery task id → job id. Returns the task ids whose claim stands."""
     alive = conn.execute(
         text(
             "update queue_jobs set heartbeat_at = clock_timestamp() "
-            "where id = any(:ids) and task_id = any(:task_ids) and status::text = 'processing' returning task_id"
+            "where id = any(cast(:ids as uuid[])) and task_id = any(:task_ids) and status::text = 'processing' returning task_id"
         ),
         {"ids": list(held.values()), "task_ids": list(held)},
     ).scalars()
@@ -122,17 +138,18 @@ def heartbeat(conn: Connection, held: dict[str, UUID]) -> set[str]:
 def standing(conn: Connection, held: Sequence[Claim]) -> list[Claim]:
     """Those of `held` that are still processing under their token, in their order."""
     rows = conn.execute(
-        text("select id, fencing_token from queue_jobs where id = any(:ids) and status = 'processing'"),
-        {"ids": [claim.id for claim in held]},
+        text("select id::text, fencing_token from queue_jobs where id = any(cast(:ids as uuid[])) and status = 'processing'"),
+        {"ids": [claim.job_id for claim in held]},
     )
     tokens = {row.id: row.fencing_token for row in rows}
-    return [claim for claim in held if tokens.get(claim.id) == claim.token]
+    return [claim for claim in held if tokens.get(claim.job_id) == claim.token]
 
 
-def cancelled_among(conn: Connection, job_ids: list[UUID]) -> set[UUID]:
+def cancelled_among(conn: Connection, job_ids: list[str]) -> set[str]:
     """Those of `job_ids` that are cancelled."""
     return set(
         conn.execute(
-            text("select id from queue_jobs where id = any(:ids) and status = 'cancelled'"), {"ids": job_ids}
+            text("select id::text from queue_jobs where id = any(cast(:ids as uuid[])) and status = 'cancelled'"),
+            {"ids": job_ids},
         ).scalars()
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -11,13 +11,19 @@ from sqlalchemy import Connection, text
 from app.queue.claims import Claim
 
 
-@dataclass(frozen=True)
-class Dispatched:
+class Dispatched(NamedTuple):
     """A job that goes out to a worker: claimed already, or (`claim` None) to be claimed when its run begins."""
 
-    id: UUID
+    job_id: str
     job_type: str
     claim: Claim | None
+
+
+# In the order of a Claim's fields.
+DISPATCH = text(
+    "select job_id::text, queue_job_id, user_id::text, job_type, metadata::text, attempt, max_attempts, fencing_token, task_id "
+    "from dispatch_jobs(:types, :limit, :dispatcher, true)"
+)
 
 
 def dispatch(conn: Connection, job_types: Sequence[str], limit: int, dispatcher: str) -> list[Dispatched]:
@@ -26,26 +32,8 @@ def dispatch(conn: Connection, job_types: Sequence[str], limit: int, dispatcher:
     A job that never failed comes claimed; any other is claimed when its run begins, so that a job that takes its worker down
     charges none that waits beside it.
     """
-    rows = conn.execute(
-        text(
-            "select job_id, job_type, queue_job_id, user_id, metadata::text as metadata_json, attempt, max_attempts, "
-            "fencing_token, task_id from dispatch_jobs(:types, :limit, :dispatcher, true)"
-        ),
-        {"types": list(job_types), "limit": limit, "dispatcher": dispatcher},
-    )
-    return [
-        Dispatched(
-            row.job_id,
-            row.job_type,
-            Claim(
-                row.job_id, row.queue_job_id, row.user_id, row.job_type, row.metadata_json, row.attempt, row.max_attempts,
-                row.fencing_token, row.task_id,
-            )
-            if row.task_id
-            else None,
-        )
-        for row in rows
-    ]  # fmt: skip
+    rows = conn.execute(DISPATCH, {"types": list(job_types), "limit": limit, "dispatcher": dispatcher}).all()
+    return [Dispatched(row[0], row[3], Claim(*row) if row[8] else None) for row in rows]
 
 
 def seconds_until_due(conn: Connection, job_types: Sequence[str], since: float = 0.0) -> float | None:
@@ -62,9 +50,9 @@ def seconds_until_due(conn: Connection, job_types: Sequence[str], since: float =
     ).scalar()
 
 
-def undispatch(conn: Connection, job_ids: Sequence[UUID]) -> int:
+def undispatch(conn: Connection, job_ids: Sequence[UUID | str]) -> int:
     """Take the marks of these jobs back, as their messages are lost. Returns how many will be dispatched again."""
-    return conn.execute(text("select undispatch_jobs(:ids)"), {"ids": list(job_ids)}).scalar_one()
+    return conn.execute(text("select undispatch_jobs(cast(:ids as uuid[]))"), {"ids": list(job_ids)}).scalar_one()
 
 
 def undispatch_worker(conn: Connection, dispatcher: str) -> int:

@@ -17,7 +17,8 @@ def take_back_stalled(conn: Connection, timeout_ms: int) -> list[tuple[Claim, st
     """
     rows = conn.execute(
         text(
-            "select id, queue_job_id, user_id, job_type, metadata::text, attempts, max_attempts, fencing_token, task_id, status "
+            "select id::text, queue_job_id, user_id::text, job_type::text, metadata::text, attempts, max_attempts, fencing_token, "
+            "task_id, status "
             "from take_back_stalled_jobs(make_interval(secs => :seconds))"
         ),
         {"seconds": timeout_ms / 1000},

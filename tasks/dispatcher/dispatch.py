@@ -140,6 +140,6 @@ class DispatchLoop(threading.Thread):
                 for job in jobs:
                     if job.claim is not None:
                         claims.release(conn, job.claim, f"handed back: {why}")
-                dispatching.undispatch(conn, [job.id for job in jobs if job.claim is None])
+                dispatching.undispatch(conn, [job.job_id for job in jobs if job.claim is None])
         except SQLAlchemyError as error:
             log.warning("dispatcher: %d jobs are taken back when their lease is over: %s", len(jobs), describe(error))

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 from celery.worker import state
 from sqlalchemy import Engine
@@ -134,9 +133,9 @@ def end_by_kill(pool: Any) -> Callable[[int], None] | None:
     return lambda pid: inner.terminate_job(pid, signal.SIGKILL)
 
 
-def _jobs(requests: Any) -> dict[str, UUID]:
+def _jobs(requests: Any) -> dict[str, str]:
     """Celery task id → job of the requests that stand for one job. A lease is never ended for one of its jobs."""
-    return {request.id: UUID(request.kwargs["job_id"]) for request in snapshot(requests) if set(request.kwargs or ()) == {"job_id"}}
+    return {request.id: request.kwargs["job_id"] for request in snapshot(requests) if set(request.kwargs or ()) == {"job_id"}}
 
 
 def snapshot(requests: Any) -> list[Any]:

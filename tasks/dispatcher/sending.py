@@ -125,7 +125,7 @@ class RedisSender:
 
 def _kwargs(message: Message) -> dict[str, Any]:
     """What the message shows: its job, and for a lease how many there are."""
-    shown = {"job_id": str(message.jobs[0].id)}
+    shown = {"job_id": message.jobs[0].job_id}
     return shown if len(message.jobs) == 1 else {**shown, "jobs": len(message.jobs)}
 
 

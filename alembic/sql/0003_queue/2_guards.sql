@@ -130,37 +130,40 @@ begin
 end
 $$;
 
+-- Nothing is known of the two tables when this is planned, and the plan is kept: made for one row, a nested loop would compare each
+-- of a thousand rows with each.
 create function record_changed_jobs() returns trigger
-language plpgsql security definer set search_path = public, pg_temp
+language plpgsql security definer set search_path = public, pg_temp set enable_nestloop = off
 as $$
 declare
     due boolean;
     stopped boolean;
     seen boolean;
 begin
-    insert into job_events (job_id, user_id, job_type, "from", "to", attempt, worker, message)
-    select n.id, n.user_id, n.job_type, o.status, n.status,
-           case when 'processing' in (o.status, n.status) then o.attempts + 1 else n.attempts end,
-           case when 'processing' in (o.status, n.status) then n.worker end,
-           coalesce(
-               nullif(current_setting('buildos.message', true), ''),
-               case when n.status in ('failed', 'retrying') then n.error_message end
-           )
-    from after_change n join before_change o using (id)
-    where n.status <> o.status;
-    seen := found;
-
-    insert into row_events (user_id, table_name, row_id, op)
-    select n.user_id, 'queue_jobs', n.id, 'UPDATE'
-    from after_change n join before_change o using (id)
-    where n.status = o.status and n.updated_at <> o.updated_at and n.user_id is not null;
-    seen := seen or found;
-
+    with change as materialized (
+        select id, n.user_id, n.job_type, o.status as was, n.status, n.updated_at <> o.updated_at as visible,
+               n.dispatched_at is null as undispatched,
+               case when 'processing' in (o.status, n.status) then o.attempts + 1 else n.attempts end as attempt,
+               case when 'processing' in (o.status, n.status) then n.worker end as worker,
+               case when n.status in ('failed', 'retrying') then n.error_message end as error_message
+        from after_change n join before_change o using (id)
+    ), history as (
+        insert into job_events (job_id, user_id, job_type, "from", "to", attempt, worker, message)
+        select id, user_id, job_type, was, status, attempt, worker,
+               coalesce(nullif(current_setting('buildos.message', true), ''), error_message)
+        from change where was <> status
+        returning 1
+    ), feed as (
+        insert into row_events (user_id, table_name, row_id, op)
+        select user_id, 'queue_jobs', id, 'UPDATE' from change
+        where was = status and visible and user_id is not null
+        returning 1
+    )
+    select bool_or(status = 'pending' and undispatched or status = 'retrying'), bool_or(status = 'cancelled' and was = 'processing'),
+           exists (select from history) or exists (select from feed)
+    into due, stopped, seen
+    from change;
     if seen then
-        select bool_or(n.status = 'pending' and n.dispatched_at is null or n.status = 'retrying'),
-               bool_or(n.status = 'cancelled' and o.status = 'processing')
-        into due, stopped
-        from after_change n join before_change o using (id);
         if due then
             perform wake('queue_jobs', 'due');
         end if;

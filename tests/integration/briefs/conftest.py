@@ -93,8 +93,8 @@ class World:
     def complete(self, result: DailyBriefResult) -> None:
         """End the job claimed last as its worker does."""
         with self.engine.begin() as conn:
-            outcome = claims.Outcome(self.held.id, self.held.token, result.model_dump_json())
-            assert claims.complete_many(conn, [outcome]) == {self.held.id}
+            outcome = claims.Outcome(self.held.job_id, self.held.token, result.model_dump_json())
+            assert claims.complete_many(conn, [outcome]) == {self.held.job_id}
 
     def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
         with self.engine.connect() as conn:

@@ -96,9 +96,9 @@ HOT: dict[str, tuple[Callable[[Full, Connection], Any], str, int]] = {
     ),
     "claim one": (lambda f, c: claims.claim(c, f.pending, "t", "w"), "queue_jobs_pkey", 5),
     "next due": (lambda f, c: dispatching.seconds_until_due(c, TYPES), "idx_queue_jobs_scheduled", 200),
-    "complete": (lambda f, c: claims.complete_many(c, [claims.Outcome(f.running.id, f.running.token, None)]), "queue_jobs_pkey", 5),
+    "complete": (lambda f, c: claims.complete_many(c, [claims.Outcome(f.running.job_id, f.running.token, None)]), "queue_jobs_pkey", 5),
     "fail": (lambda f, c: claims.fail(c, f.running, "x", retry=True), "queue_jobs_pkey", 5),
-    "heartbeat": (lambda f, c: claims.heartbeat(c, {f.running.task_id or "": f.running.id}), "queue_jobs_pkey", 5),
+    "heartbeat": (lambda f, c: claims.heartbeat(c, {f.running.task_id or "": f.running.job_id}), "queue_jobs_pkey", 5),
     "what a worker holds": (lambda f, c: claims.held_by(c, "w"), "idx_queue_jobs_processing", 450),
     "stalled sweep": (lambda f, c: upkeep.take_back_stalled(c, 300_000), "idx_queue_jobs_processing", 450),
     "a user's page": (lambda f, c: reads.list_user_jobs(c, f.user), "idx_queue_jobs_user_status", 60),
@@ -143,7 +143,7 @@ def test_many_running_jobs_that_statistics_do_not_know_of_cost_no_more(database:
     with database.engine.begin() as conn:
         held = [job.claim for job in dispatching.dispatch(conn, ["other"], 500, "w") if job.claim]
     full = Full(database, held[0].id, held[0], held[0].id)
-    ended = [claims.Outcome(one.id, one.token, None) for one in held[:100]]
-    beats = {one.task_id or "": one.id for one in held}
+    ended = [claims.Outcome(one.job_id, one.token, None) for one in held[:100]]
+    beats = {one.task_id or "": one.job_id for one in held}
     for work in (lambda conn: claims.complete_many(conn, ended), lambda conn: claims.heartbeat(conn, beats)):
         assert full.touched(work)["idx_queue_jobs_processing"] == 0

@@ -46,7 +46,7 @@ BROKEN = {
     "the table lets terminal rows change": (GUARD, "is_terminal(old.status)", "false"),
     "a key is never given back": (GUARD, "new.dedup_lock := null", "null"),
     "the live can be deleted": ("guard_queue_job_delete()", "not is_terminal(old.status)", "false"),
-    "history is not written": ("record_changed_jobs()", "where n.status <> o.status", "where n.status = 'completed' and o.status <> n.status"),
+    "history is not written": ("record_changed_jobs()", "where was <> status", "where status = 'completed' and was <> status"),
 }  # fmt: skip
 
 
