@@ -110,5 +110,5 @@ def _settings() -> Settings:
         sys.exit(f"buildos: {error}")
 
 
-celery = JobCelery("buildos")
+celery = JobCelery("buildos", events="tasks.events:GatheringEvents")
 celery.conf.update(configuration(_settings()))

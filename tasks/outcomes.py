@@ -27,6 +27,7 @@ LARGEST = 32_768  # bytes; a larger outcome is written by the run itself
 MOST = 500  # outcomes in one statement
 BUSY = 400  # outcomes a second from which on they are gathered: a lone job, or a few, wait for nobody
 GATHER = 0.04  # seconds they are gathered then, at most
+ENOUGH = 100  # outcomes that are not gathered further
 GLANCE = 0.005  # seconds between two looks meanwhile
 SEND_TIMEOUT = 5.0  # seconds until a run that cannot hand over writes by itself
 
@@ -116,7 +117,7 @@ class Writer(threading.Thread):
     def _gather(self, ended: list[Outcome]) -> None:
         """Add to `ended` what comes within the next moment."""
         until = time.monotonic() + GATHER
-        while len(ended) < MOST and time.monotonic() < until and not self._finishing.is_set():
+        while len(ended) < ENOUGH and time.monotonic() < until and not self._finishing.is_set():
             time.sleep(GLANCE)
             known = len(ended)
             self._receive(ended, 0.0)

@@ -35,6 +35,7 @@ class Channel(stock.Channel):
     """Takes more messages of the same queue along with each one that arrives."""
 
     QoS = QoS
+    _sending_client: Any = None
 
     def _brpop_read(self, **options: Any) -> bool:
         try:
@@ -69,6 +70,15 @@ class Channel(stock.Channel):
         """Put a taken message back, where it waits like a new one."""
         info = message.delivery_info
         self._do_restore_message(message.serializable(), info["exchange"], info["routing_key"], self.client, leftmost)
+
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        # kombu makes a client for each message it sends, which costs more than the sending.
+        if asynchronous:
+            return super()._create_client(asynchronous=True)
+        if self._sending_client is None or self._sending_client.connection_pool is not self.pool:
+            self._sending_client = super()._create_client()
+        return self._sending_client
 
 
 class Transport(stock.Transport):
