@@ -7,15 +7,15 @@ taken back like any other that this worker held.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
 import select
-import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from sqlalchemy import Engine
 
@@ -23,7 +23,8 @@ from app.queue.claims import Outcome
 
 log = logging.getLogger(__name__)
 
-LARGEST = 32_768  # bytes; a larger outcome is written by the run itself
+LARGEST = select.PIPE_BUF  # bytes that arrive whole or not at all; a larger outcome is written by the run itself
+CAPACITY = 1 << 20  # bytes that may wait for the writer, where the system lets us choose
 MOST = 500  # outcomes in one statement
 BUSY = 400  # outcomes a second from which on they are gathered: a lone job, or a few, wait for nobody
 GATHER = 0.04  # seconds they are gathered then, at most
@@ -31,18 +32,20 @@ ENOUGH = 100  # outcomes that are not gathered further
 GLANCE = 0.005  # seconds between two looks meanwhile
 SEND_TIMEOUT = 5.0  # seconds until a run that cannot hand over writes by itself
 
-_outbox: socket.socket | None = None
-_inbox: socket.socket | None = None
+_outbox: int | None = None
+_inbox: int | None = None
 _writer: Writer | None = None
 
 
 def open_outbox() -> None:
-    """Open the way from this process, and the children it will fork, to its writer."""
+    """Open the way from this process, and the children it will fork, to its writer: a pipe."""
     global _outbox, _inbox
-    # Packets in order; Linux keeps hundreds of them, of datagrams just ten. Other systems have no such socket.
-    kind = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
-    _outbox, _inbox = socket.socketpair(socket.AF_UNIX, kind)
-    _outbox.settimeout(SEND_TIMEOUT)
+    _inbox, _outbox = os.pipe()
+    os.set_blocking(_inbox, False)
+    os.set_blocking(_outbox, False)
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):  # a user with many pipes gets no larger ones
+            fcntl.fcntl(_outbox, fcntl.F_SETPIPE_SZ, CAPACITY)
 
 
 def _after_fork() -> None:
@@ -50,7 +53,7 @@ def _after_fork() -> None:
     global _inbox, _writer
     _writer = None  # the thread is the parent's
     if _inbox is not None:
-        _inbox.close()
+        os.close(_inbox)
         _inbox = None
 
 
@@ -61,20 +64,28 @@ def send(outcome: Outcome) -> bool:
     """Hand an outcome to the writer; False when the run has to write it itself: too large, no writer, or a writer that is stuck."""
     if _outbox is None:
         return False
-    letter = json.dumps([outcome.job_id, outcome.token, outcome.result]).encode()
+    letter = json.dumps(outcome).encode() + b"\n"
     if len(letter) > LARGEST:
         return False
     try:
-        _outbox.send(letter)
+        return _post(letter) or (bool(select.select([], [_outbox], [], SEND_TIMEOUT)[1]) and _post(letter))
     except OSError:
+        return False
+
+
+def _post(letter: bytes) -> bool:
+    try:
+        os.write(_outbox, letter)
+    except BlockingIOError:
         return False
     return True
 
 
 def settle(patience: float = 5.0) -> None:
     """Wait until what was handed over in this worker is written, at most that many seconds."""
-    if _writer is not None:
-        _writer.idle.wait(patience)
+    end = time.monotonic() + patience
+    while _writer is not None and _writer.has_work() and time.monotonic() < end:
+        time.sleep(GLANCE)
 
 
 class Writer(threading.Thread):
@@ -88,7 +99,9 @@ class Writer(threading.Thread):
         self._finishing = threading.Event()
         self._rate = 0.0
         self._looked = time.monotonic()
-        self.idle = threading.Event()
+        self._waiting: list[bytes] = []  # outcomes that came, as they were sent
+        self._torn = b""  # the beginning of one whose end is still in the pipe
+        self._idle = threading.Event()
         global _writer
         _writer = self
 
@@ -97,31 +110,35 @@ class Writer(threading.Thread):
         self._finishing.set()
         self.join()
 
+    def has_work(self) -> bool:
+        """Whether an outcome is on its way or being written."""
+        return not self._idle.is_set() or bool(select.select([self._inbox], [], [], 0)[0])
+
     def run(self) -> None:
         while True:
-            ended = self._receive([], 0.0)
-            if not ended:
-                self.idle.set()
-                ended = self._receive([], 0.0 if self._finishing.is_set() else 0.2)
+            if not self._waiting:
+                self._idle.set()
+                select.select([self._inbox], [], [], 0.0 if self._finishing.is_set() else 0.2)
+            self._idle.clear()
+            came = self._receive()
+            if self._per_second(came) > BUSY:
+                self._gather()
+            ended, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
             if ended:
-                self.idle.clear()
-                if self._per_second(len(ended)) > BUSY:
-                    self._gather(ended)
                 try:
-                    self._write(ended, self._engine)
+                    self._write([Outcome(*json.loads(letter)) for letter in ended], self._engine)
                 except Exception:
                     log.exception("%d outcomes could not be written: their jobs are taken back when their lease is over", len(ended))
             elif self._finishing.is_set():
+                self._idle.set()
                 return
 
-    def _gather(self, ended: list[Outcome]) -> None:
-        """Add to `ended` what comes within the next moment."""
+    def _gather(self) -> None:
+        """Wait for what comes within the next moment."""
         until = time.monotonic() + GATHER
-        while len(ended) < ENOUGH and time.monotonic() < until and not self._finishing.is_set():
+        while len(self._waiting) < ENOUGH and time.monotonic() < until and not self._finishing.is_set():
             time.sleep(GLANCE)
-            known = len(ended)
-            self._receive(ended, 0.0)
-            self._per_second(len(ended) - known)
+            self._per_second(self._receive())
 
     def _per_second(self, ended: int) -> float:
         """Outcomes a second, over about the last tenth of one."""
@@ -130,11 +147,12 @@ class Writer(threading.Thread):
         self._rate += (ended / max(passed, 0.001) - self._rate) * min(1.0, passed / 0.1)
         return self._rate
 
-    def _receive(self, ended: list[Outcome], wait: float) -> list[Outcome]:
-        """Add to `ended` what is there, waiting up to `wait` seconds for the first."""
-        while len(ended) < MOST and select.select([self._inbox], [], [], 0 if ended else wait)[0]:
-            letter = self._inbox.recv(LARGEST)
-            if not letter:
-                break  # nobody is left who could send
-            ended.append(Outcome(*json.loads(letter)))
-        return ended
+    def _receive(self) -> int:
+        """Take what is there. Returns how many came."""
+        try:
+            page = os.read(self._inbox, CAPACITY)
+        except BlockingIOError:
+            return 0
+        *letters, self._torn = (self._torn + page).split(b"\n")
+        self._waiting += letters
+        return len(letters)

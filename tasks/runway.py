@@ -11,7 +11,7 @@ from app.queue.claims import Claim
 from app.queue.dispatching import Dispatched
 
 WORTH = 0.1  # seconds of work that may wait beyond the free slots
-MOST_EXTRA = 1000  # jobs, however short they are
+MOST_EXTRA = 2000  # jobs, however short they are
 SHORT = 0.02  # seconds; only types whose jobs are shorter on average ever wait here
 SMOOTHING = 0.1  # weight of the newest run in the average, at least: the first ones weigh as much as those before them
 SEEN = 4  # runs of a type before its jobs may count as short
@@ -97,7 +97,7 @@ class Runway:
         """The types whose jobs are short, and how many of them to send ahead of the worker's `slots`: many at once, or none."""
         with self._lock:
             short = {name: seconds for name, (seen, seconds) in self._runs.items() if seen >= SEEN and seconds < SHORT}
-            worth = min(MOST_EXTRA, int(slots * WORTH / max(*short.values(), 0.0001))) if short else 0
+            worth = min(MOST_EXTRA, int(slots * WORTH / max(*short.values(), 0.00005))) if short else 0
             self._full = max(worth, self.least_extra) if short else 0
             missing = self._full - self._jobs_waiting
             return list(short), missing if missing >= self._full // 2 else 0
