@@ -18,7 +18,7 @@ from app.features.calendar.task_events import NoTime, Placed
 from app.identity.users import parse_user_id
 from app.queue.reads import as_uuid, iso
 from app.web.calendar_files import asked_user
-from app.web.endpoint import OtherReply, caller, endpoint, services
+from app.web.endpoint import OtherReply, caller, endpoint, reading, services
 from app.web.errors import ApiError, invalid, not_found
 from app.web.fields import Flag, Instant, Text, UserId
 from app.web.people import known_user
@@ -186,7 +186,7 @@ def get_callback(query: CallbackQuery) -> Response | ConnectReply:
 @endpoint(blueprint, "GET", "/api/calendar/connections", query=UserQuery, reply=ConnectionsReply, errors=(404,))
 def get_connections(query: UserQuery) -> dict[str, Any]:
     """The calendars a user has connected, the oldest first"""
-    with services().engine.connect() as conn:
+    with reading() as conn:
         found = connections.of_user(conn, asked_user(conn, query.userId).id)
     return {"connections": [_shown(each) for each in found]}
 
@@ -195,7 +195,7 @@ def get_connections(query: UserQuery) -> dict[str, Any]:
 def delete_connection(connection_id: str) -> Done:
     """Disconnect a calendar: its events go, and at Google channels and consent are taken back"""
     known = as_uuid(connection_id)
-    with services().engine.connect() as conn:
+    with reading() as conn:
         found = connections.find(conn, known) if known else None
     if found is None or not caller().may_act_for(found.user_id):
         raise not_found("Connection")

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, jsonify, request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
+from sqlalchemy import Connection
 
 from app.identity.caller import Caller
 from app.identity.tokens import NotAuthenticated, bearer_token, identify
@@ -93,6 +94,12 @@ def endpoint(
 def services() -> Any:
     """The `Services` the app was built with."""
     return current_app.extensions["buildos"]
+
+
+def reading() -> Connection:
+    """A connection for looking alone, to be used as a context: each statement stands for itself, so that a look is one round trip
+    and not three."""
+    return services().engine.execution_options(isolation_level="AUTOCOMMIT").connect()
 
 
 def caller() -> Caller:

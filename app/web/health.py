@@ -17,7 +17,7 @@ from app.queue.alerts import BROKER_AWAY, Alert, current_alerts
 from app.queue.pausing import paused_types
 from app.queue.reads import process_status, queue_stats
 from app.settings import Settings
-from app.web.endpoint import caller, endpoint, services
+from app.web.endpoint import caller, endpoint, reading, services
 from app.web.schemas import Checks, HealthReply
 
 log = structlog.get_logger("api")
@@ -108,7 +108,7 @@ def _ask_database(
     pulse: Pulse, now: datetime
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[Alert], list[str], bool]:
     try:
-        with services().engine.connect() as conn:
+        with reading() as conn:
             alerts = pulse.alerts(conn, services().settings, now)
             return queue_stats(conn), process_status(conn), alerts, paused_types(conn), True
     except SQLAlchemyError as error:

@@ -11,7 +11,7 @@ from app.db.commit import transaction
 from app.queue.errors import WrongState
 from app.queue.reads import JobRow, find_job, job_history
 from app.queue.steering import cancel_job, retry_job
-from app.web.endpoint import endpoint, services
+from app.web.endpoint import endpoint, reading, services
 from app.web.people import known_job
 from app.web.schemas import CancelJobReply, Job, JobEventsReply, QueueJobReply, RetryJobReply
 
@@ -21,14 +21,14 @@ blueprint = Blueprint("jobs", __name__)
 @endpoint(blueprint, "GET", "/jobs/<job_id>", reply=Job, errors=(404,))
 def get_job(job_id: str) -> dict[str, Any]:
     """A job by its jobId or its uuid"""
-    with services().engine.connect() as conn:
+    with reading() as conn:
         return known_job(conn, job_id).as_api()
 
 
 @endpoint(blueprint, "GET", "/jobs/<job_id>/events", reply=JobEventsReply, errors=(404,))
 def get_job_events(job_id: str) -> dict[str, Any]:
     """The history of a job, oldest first"""
-    with services().engine.connect() as conn:
+    with reading() as conn:
         return {"events": job_history(conn, known_job(conn, job_id).id)}
 
 
@@ -51,7 +51,7 @@ def post_retry(job_id: str) -> RetryJobReply:
 @endpoint(blueprint, "GET", "/api/queue-jobs/<job_id>", reply=QueueJobReply, errors=(404,))
 def get_queue_job(job_id: str) -> dict[str, Any]:
     """Status, progress and result of a job"""
-    with services().engine.connect() as conn:
+    with reading() as conn:
         job = known_job(conn, job_id)
     return {"jobId": job.queue_job_id, **job.as_api()}
 

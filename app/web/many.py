@@ -11,7 +11,7 @@ from app.identity.users import find_user, parse_user_id
 from app.queue import many
 from app.queue.catalog import JOB_TYPES
 from app.queue.many import JobFilter
-from app.web.endpoint import endpoint, services
+from app.web.endpoint import endpoint, reading, services
 from app.web.errors import invalid, not_found
 from app.web.fields import Flag, Instant, Text, UserId
 from app.web.schemas import BulkSteerReply, JobStatus, Request
@@ -57,7 +57,7 @@ def post_steer(body: BulkSteerRequest) -> BulkSteerReply:
 def _read(given: Filter) -> JobFilter:
     user_id = parse_user_id(given.userId) if given.userId is not None else None
     if given.userId is not None:
-        with services().engine.connect() as conn:
+        with reading() as conn:
             if user_id is None or find_user(conn, user_id) is None:
                 raise not_found("User")
     status = "retrying" if given.status == "queued_for_retry" else given.status

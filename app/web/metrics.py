@@ -9,7 +9,7 @@ from flask import Blueprint, Response, current_app
 from app.queue.alerts import current_alerts
 from app.queue.pausing import paused_types
 from app.queue.reads import process_status, queue_stats
-from app.web.endpoint import OtherReply, endpoint, services
+from app.web.endpoint import OtherReply, endpoint, reading, services
 
 blueprint = Blueprint("metrics", __name__)
 
@@ -20,7 +20,7 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 def get_metrics() -> Response:
     """Jobs by type and state, living processes, alerts"""
     there = current_app.extensions["buildos.pulse"].broker.is_there()
-    with services().engine.connect() as conn:
+    with reading() as conn:
         jobs = [({"job_type": row["job_type"], "status": row["status"]}, row["count"]) for row in queue_stats(conn)]
         kinds = [row["kind"] for row in process_status(conn)]
         standing = current_alerts(conn, services().settings, now=services().clock.now(), broker_there=there)

@@ -15,7 +15,7 @@ from app.identity.users import parse_user_id
 from app.queue.adding import add_job
 from app.queue.notification_events import read_payload
 from app.queue.reads import InvalidCursor
-from app.web.endpoint import caller, endpoint, services
+from app.web.endpoint import caller, endpoint, reading, services
 from app.web.errors import ApiError, invalid, not_found
 from app.web.fields import UserId
 from app.web.notification_schemas import (
@@ -104,7 +104,7 @@ def post_email(body: QueueEmailRequest) -> QueueEmailReply:
 )
 def get_notifications(user_id: str, query: NotificationsQuery) -> dict[str, Any]:
     """A user's notifications in the app, newest first"""
-    with services().engine.connect() as conn:
+    with reading() as conn:
         user = known_user(conn, user_id)
         try:
             page, following = inbox.list_notifications(

@@ -12,7 +12,7 @@ from app.features.onboarding.reads import find_onboarding
 from app.queue.adding import add_job, take_turns
 from app.queue.reads import find_live_jobs
 from app.queue.steering import cancel_job
-from app.web.endpoint import endpoint, services
+from app.web.endpoint import endpoint, reading, services
 from app.web.errors import ApiError
 from app.web.people import known_user
 from app.web.plan_schemas import CorrelatedReply, OnboardingReply, QueueOnboardingRequest
@@ -45,5 +45,5 @@ def post_onboarding(body: QueueOnboardingRequest) -> CorrelatedReply:
 @endpoint(blueprint, "GET", "/users/<user_id>/onboarding", reply=OnboardingReply, errors=(404,))
 def get_onboarding(user_id: str) -> dict[str, Any]:
     """What was found out about a user"""
-    with services().engine.connect() as conn:
+    with reading() as conn:
         return find_onboarding(conn, known_user(conn, user_id).id)

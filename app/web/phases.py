@@ -16,7 +16,7 @@ from app.queue.adding import AddedJob, add_job, take_turns
 from app.queue.errors import LeaseLost, PermanentError, TransientError
 from app.queue.inline import claim_here, run_here
 from app.queue.reads import as_uuid, find_live_jobs
-from app.web.endpoint import caller, endpoint, services
+from app.web.endpoint import caller, endpoint, reading, services
 from app.web.errors import ApiError, not_found
 from app.web.people import session_user
 from app.web.plan_schemas import (
@@ -114,7 +114,7 @@ def post_generate(project_id: str, body: GeneratePhasesRequest) -> dict[str, Any
 def get_phases(project_id: str) -> dict[str, Any]:
     """The phases of a project, and the tasks that are in none"""
     known = as_uuid(project_id)
-    with services().engine.connect() as conn:
+    with reading() as conn:
         owner = owner_of(conn, known) if known else None
         if owner is None or not caller().may_act_for(owner):
             raise not_found("Project")

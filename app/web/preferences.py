@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from app.db.commit import transaction
 from app.features.notifications.preferences import change_preferences, change_timezone, read_preferences
-from app.web.endpoint import caller, endpoint, services
+from app.web.endpoint import caller, endpoint, reading, services
 from app.web.errors import ApiError
 from app.web.notification_schemas import ChangePreferencesRequest, PreferencesReply
 from app.web.people import known_user
@@ -22,7 +22,7 @@ CLEARED_BY_NULL = {"phone_number", "quiet_hours_start", "quiet_hours_end"}
 @endpoint(blueprint, "GET", "/users/<user_id>/preferences", reply=PreferencesReply, errors=(404,))
 def get_preferences(user_id: str) -> dict[str, Any]:
     """A user's preferences, defaults where nothing was chosen"""
-    with services().engine.connect() as conn:
+    with reading() as conn:
         return read_preferences(conn, known_user(conn, user_id).id) or {}
 
 

@@ -8,7 +8,7 @@ from app.db.commit import transaction
 from app.queue.reads import queue_stats
 from app.queue.steering import cancel_brief_jobs_for_date
 from app.web.brief_requests import queue_brief
-from app.web.endpoint import endpoint, services
+from app.web.endpoint import endpoint, reading, services
 from app.web.people import known_user
 from app.web.schemas import CancelBriefReply, CancelBriefRequest, QueueBriefReply, QueueBriefRequest, StatsReply
 
@@ -40,7 +40,7 @@ def cancel_brief(body: CancelBriefRequest) -> CancelBriefReply:
 
 def _stats() -> StatsReply:
     """Count jobs by type and status"""
-    with services().engine.connect() as conn:
+    with reading() as conn:
         return StatsReply(stats=queue_stats(conn))
 
 

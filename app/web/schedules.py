@@ -8,7 +8,7 @@ from app.db.commit import transaction
 from app.features.schedules import service as schedules
 from app.features.schedules.service import ScheduleStatus, UnknownSchedule
 from app.queue.errors import describe
-from app.web.endpoint import endpoint, services
+from app.web.endpoint import endpoint, reading, services
 from app.web.errors import not_found
 from app.web.schemas import RunScheduleReply, Schedule, SchedulesReply
 
@@ -18,7 +18,7 @@ blueprint = Blueprint("schedules", __name__)
 @endpoint(blueprint, "GET", "/schedules", reply=SchedulesReply, operator=True)
 def get_schedules() -> SchedulesReply:
     """Every schedule: its last run and how it ended, its next run"""
-    with services().engine.connect() as conn:
+    with reading() as conn:
         return SchedulesReply(
             schedules=[_shown(found) for found in schedules.schedule_status(conn, services().clock.now())]
         )

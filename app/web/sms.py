@@ -17,7 +17,7 @@ from app.features.sms.rules import ORDINARY, URGENT, is_phone_number
 from app.features.sms.wishes import MOST, change_wishes, list_wishes
 from app.identity.users import parse_user_id
 from app.queue.adding import add_job
-from app.web.endpoint import OtherReply, caller, endpoint, services
+from app.web.endpoint import OtherReply, caller, endpoint, reading, services
 from app.web.errors import ApiError, invalid
 from app.web.fields import Flag, Instant, Text, UserId
 from app.web.people import known_user
@@ -81,7 +81,7 @@ def get_scheduled(query: ScheduledQuery) -> dict[str, Any]:
     after = parse_user_id(query.cursor) if query.cursor else None
     if query.cursor and after is None:
         raise invalid("cursor", "is not one of ours")
-    with services().engine.connect() as conn:
+    with reading() as conn:
         user = known_user(conn, query.userId) if query.userId is not None else None
         found = list_wishes(conn, user.id if user else None, after=after)
     return {"schedule": found, "nextCursor": found[-1]["userId"] if len(found) == MOST else None}

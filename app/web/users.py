@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from app.features.briefs.reads import find_brief, list_briefs
 from app.queue.catalog import JOB_TYPES
 from app.queue.reads import InvalidCursor, list_user_jobs
-from app.web.endpoint import endpoint, services
+from app.web.endpoint import endpoint, reading
 from app.web.errors import invalid, not_found
 from app.web.fields import Day, parse_date
 from app.web.people import known_user
@@ -48,7 +48,7 @@ class BriefsQuery(Request):
 def get_user_jobs(user_id: str, query: JobsQuery) -> dict[str, Any]:
     """A user's jobs, newest first"""
     status = "retrying" if query.status == "queued_for_retry" else query.status
-    with services().engine.connect() as conn:
+    with reading() as conn:
         user = known_user(conn, user_id)
         try:
             jobs, following = list_user_jobs(
@@ -62,7 +62,7 @@ def get_user_jobs(user_id: str, query: JobsQuery) -> dict[str, Any]:
 @endpoint(blueprint, "GET", "/users/<user_id>/briefs", query=BriefsQuery, reply=BriefsReply, errors=(404,))
 def get_user_briefs(user_id: str, query: BriefsQuery) -> dict[str, Any]:
     """A user's daily briefs, latest date first"""
-    with services().engine.connect() as conn:
+    with reading() as conn:
         user = known_user(conn, user_id)
         found = list_briefs(conn, user.id, limit=query.limit + 1, before=query.cursor)
     page = found[: query.limit]
@@ -76,7 +76,7 @@ def get_user_brief(user_id: str, date: str) -> dict[str, Any]:
         day = parse_date(date)
     except ValueError as error:
         raise invalid("date", str(error)) from None
-    with services().engine.connect() as conn:
+    with reading() as conn:
         user = known_user(conn, user_id)
         brief = find_brief(conn, user.id, day)
     if brief is None:

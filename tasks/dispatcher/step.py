@@ -47,7 +47,7 @@ class Dispatcher(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         settings = get_settings()
-        self._engine = make_engine(settings, application_name="buildos dispatcher", pool_size=4, pre_ping=False)
+        self._engine = make_engine(settings, application_name="buildos dispatcher", pool_size=4, ping=False)
         self._write_settings(settings)
         self._dispatch = DispatchLoop(
             self._engine, settings, self._name, types_of_queues(set(self._families)),
