@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
@@ -67,6 +68,19 @@ def lines(title: str, subtitle: str, series: Mapping[str, Sequence[tuple[float, 
             _text(left + room_x + 29, TOP + 9 + number * 18, name),
         ]
     return _frame(title, subtitle, height, body)
+
+
+def stacked(pictures: Sequence[str]) -> str:
+    """Pictures of ours one below the other, as one."""
+    height, body = 0, []
+    for one in pictures:
+        inner = one[one.index(">") + 1 : one.rindex("</svg>")].strip()
+        body.append(f'<g transform="translate(0 {height})">\n{inner}\n</g>')
+        height += int(re.search(r'height="(\d+)"', one)[1])
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
+        f'font-family="system-ui, sans-serif" fill="#334155">\n' + "\n".join(body) + "\n</svg>\n"
+    )
 
 
 def _text(x: float, y: float, words: str, *, anchor: str = "start", size: int = 12, weight: str = "normal") -> str:
