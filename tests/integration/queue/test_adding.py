@@ -73,10 +73,11 @@ def test_all_times_are_timestamptz_and_the_named_indexes_exist(sql: Client) -> N
 
 
 def test_no_table_has_a_time_without_zone(sql: Client) -> None:
-    assert not sql.values(
+    found = sql.values(
         "select attrelid::regclass::text || '.' || attname from pg_attribute a join pg_class c on c.oid = attrelid "
         "where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm') and atttypid = 'timestamp'::regtype"
     )
+    assert set(found) <= {"tasks.recurrence_start"}  # what a clock on the wall showed, wherever its user moves
 
 
 def test_queue_job_ids_are_readable(sql: Client) -> None:
