@@ -147,3 +147,10 @@ def test_many_running_jobs_that_statistics_do_not_know_of_cost_no_more(database:
     beats = {one.task_id or "": one.job_id for one in held}
     for work in (lambda conn: claims.complete_many(conn, ended), lambda conn: claims.heartbeat(conn, beats)):
         assert full.touched(work)["idx_queue_jobs_processing"] == 0
+
+
+def test_the_history_of_many_changes_is_never_planned_as_that_of_one(database: Database) -> None:
+    """The plan of a trigger is made once, for the rows of that moment: a nested loop over two transition tables of one row is fine,
+    over two of a thousand rows it compares a million pairs."""
+    with sql_client(database) as client:
+        assert client.value("select 'enable_nestloop=off' = any(proconfig) from pg_proc where proname = 'record_changed_jobs'")
