@@ -59,7 +59,7 @@ def note_status(conn: Connection, told: Status, now: datetime, backoff_base: flo
     """
     known = _FIND_COPY if told.delivery_id else _FIND_SID
     found = conn.execute(known, {"sid": told.sid, "delivery": told.delivery_id}).first()
-    if found is None or told.status not in rules.RANKS:
+    if found is None or not told.sid or told.status not in rules.RANKS:
         log.info("sms.callback_ignored sid=%s status=%s", told.sid[:40], told.status[:20])
         return
     if told.error_code == UNSUBSCRIBED:  # before the message is locked: preferences come first, everywhere

@@ -29,6 +29,7 @@ from app.queue.steering import cancel_job
 
 BY_HAND = "its job was cancelled"
 FIRST_YEAR, LAST_YEAR = 1970, 2999  # beyond, days and zones leave what Python can hold
+OPEN = ("pending", "skipped", "cancelled")  # of messages: nothing has gone
 ALIVE = ("pending", "processing", "retrying")
 NO_WISHES = DailySmsResult(scheduled_count=0, skipped_count=0, failed_count=0)
 
@@ -71,6 +72,7 @@ class Planner:
 
     def _plan(self, conn: Connection, wishes: Wishes | None, job: RunningJob) -> DailySmsResult:
         now = self._clock.now()
+        assert job.user_id is not None
         # Also where nothing is wanted now: it may be wanted again before the day is over.
         plans.remember_day(conn, job.user_id, date.fromisoformat(job.metadata.date), job.id, now)
         if wishes is None or not wishes.wants_reminders:
@@ -107,12 +109,7 @@ class Planner:
         now: datetime,
     ) -> str:
         """Plan the reminder of one event: `scheduled`, `skipped`, `failed`, or `known` where it has gone or is going."""
-        if (
-            known is not None
-            and known.status not in ("pending", "skipped", "cancelled")
-            or known
-            and known.reason == BY_HAND
-        ):
+        if known is not None and (known.status not in OPEN or known.reason == BY_HAND or known.attempt_count > 0):
             return "known"
         if not rules.is_phone_number(wishes.phone_number):
             return "failed"
@@ -130,7 +127,7 @@ class Planner:
         if waits and known and known.scheduled_for:
             if max(at, known.scheduled_for) > now and (at, words) != (known.scheduled_for, known.text):
                 refreshed = {"message": words, "eventName": event.title, "phone_number": wishes.phone_number}
-                plans.refresh_reminder(conn, known, at, words, refreshed)
+                plans.refresh_reminder(conn, known, at, day.lead, words, refreshed)
             return "scheduled"
         message_id = plans.put_reminder(
             conn, wishes, event, day.lead, status="pending", reason=None, words=words, at=at

@@ -77,15 +77,29 @@ def put_reminder(
             "at": at,
             "event_id": event.id,
             "start": event.start,
-            "lead": int(lead.total_seconds() // 60),
+            "lead": _minutes(lead),
         },
     ).scalar_one()
 
 
-def refresh_reminder(conn: Connection, message: Message, at: datetime, words: str, metadata: dict[str, Any]) -> None:
+def refresh_reminder(
+    conn: Connection, message: Message, at: datetime, lead: timedelta, words: str, metadata: dict[str, Any]
+) -> None:
     """Bring a waiting reminder and its job in line: their time, and what they say."""
-    values = {"id": message.id, "job": message.queue_job_id, "at": at, "words": words, "metadata": json.dumps(metadata)}
-    conn.execute(text("update sms_messages set scheduled_for = :at, message_content = :words where id = :id"), values)
+    values = {
+        "id": message.id,
+        "job": message.queue_job_id,
+        "at": at,
+        "lead": _minutes(lead),
+        "words": words,
+        "metadata": json.dumps(metadata),
+    }
+    conn.execute(
+        text("""
+            update sms_messages set scheduled_for = :at, lead_minutes = :lead, message_content = :words where id = :id
+        """),
+        values,
+    )
     conn.execute(text("select move_scheduled_job(:job, :at, cast(:metadata as jsonb))"), values)
 
 
@@ -117,3 +131,7 @@ def log_counts(conn: Connection, user_id: UUID, details: dict[str, Any]) -> None
         ),
         {"user_id": user_id, "details": json.dumps(details)},
     )
+
+
+def _minutes(lead: timedelta) -> int:
+    return int(lead.total_seconds() // 60)

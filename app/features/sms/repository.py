@@ -199,14 +199,24 @@ def mark_taken(conn: Connection, copy_id: UUID, sid: str, now: datetime) -> bool
     ).one_or_none()
     if news is None:
         return False
+    values["id"] = news.message_id
+    conn.execute(
+        text("""
+            update sms_messages set attempt_count = attempt_count + 1, sent_at = coalesce(sent_at, :now) where id = :id
+        """),
+        values,
+    )
+    # What is heard of an older copy says nothing about the latest one.
     conn.execute(
         text("""
             update sms_messages
-            set status = 'sent', reason = null, twilio_sid = :sid, twilio_status = null, error_code = null,
-                sent_at = coalesce(sent_at, :now), attempt_count = attempt_count + 1
-            where id = :id
+            set status = 'sent', reason = null, twilio_sid = :sid, twilio_status = null, error_code = null
+            where id = :id and not exists (
+                select from sms_delivery later, sms_delivery this
+                where this.id = :copy and later.message_id = this.message_id and later.created_at > this.created_at
+            )
         """),
-        {**values, "id": news.message_id},
+        values,
     )
     conn.execute(
         text("""

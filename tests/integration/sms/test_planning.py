@@ -267,3 +267,18 @@ class TestTheReminderFollows:
         with pytest.raises(PermanentError, match="there is a reminder for that time"):
             world.service.send(running)
         assert world.send(successor["id"]).startswith("SM") and len(world.twilio.messages) == 1
+
+    def test_a_further_copy_keeps_its_time(self, world: World) -> None:
+        world.run_sql("update sms_messages set attempt_count = 1")
+        world.run_sql(
+            "update queue_jobs set scheduled_for = :at where id = :id", at=NOW + 3 * HOUR, id=self.before["id"]
+        )
+        world.change("user_sms_preferences", event_reminder_lead_time_minutes=60)
+        self.replan(world)
+        assert [job["scheduled_for"] for job in world.waiting()] == [NOW + 3 * HOUR]
+
+    def test_a_plan_by_hand_may_bring_its_own_lead_time(self, world: World) -> None:
+        world.plan(scheduled=False, leadTimeMinutes=90)
+        assert world.waiting()[0]["scheduled_for"] == NOW + HOUR / 2
+        world.change("calendar_events", self.event, start_time=NOW + 3 * HOUR, end_time=NOW + 3 * HOUR)
+        assert world.waiting()[0]["scheduled_for"] == NOW + HOUR * 1.5

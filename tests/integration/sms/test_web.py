@@ -105,6 +105,18 @@ class TestStatus:
         assert world.service.send(world.again(job)).messageSid == sid
         assert len(world.twilio.messages) == 1
 
+    def test_a_late_word_of_an_older_copy_does_not_touch_the_latest(self, world: World, http: FlaskClient) -> None:
+        job = world.job()
+        world.twilio.answers.append("lost")  # or so it seemed
+        world.send(job)
+        (first,) = world.rows("select id from sms_delivery")
+        sid = world.service.send(world.again(job)).messageSid
+        status(http, sid, "delivered")
+        status(http, "SM99", "sent", path=f"{STATUS}?delivery={first['id']}")
+        status(http, "", "sent", path=f"{STATUS}?delivery={first['id']}")
+        assert (world.message()["status"], world.message()["twilio_sid"]) == ("delivered", sid)
+        assert (world.copies(), world.message()["attempt_count"]) == (["sent", "sent"], 2)
+
     def test_a_message_of_another_programs_is_known_by_its_sid(self, world: World, http: FlaskClient) -> None:
         world.add("sms_messages", phone_number=NUMBER, message_content="Hi", status="sent", twilio_sid="SM77")
         status(http, "SM77", "undelivered")
