@@ -17,7 +17,7 @@ test: env lint
 	@exec $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-scheduler: env
-	@ZONES=all $(BIN)/python -m pytest tests/unit/schedules tests/integration/schedules tests/integration/sms/test_reminder_times.py $(ARGS)
+	@ZONES=all $(BIN)/python -m pytest tests/unit/schedules tests/integration/schedules tests/integration/sms/test_reminder_times.py tests/integration/sms/test_reminder_year.py $(ARGS)
 
 chaos: env
 	@exec $(BIN)/python -m tests.chaos $(ARGS)

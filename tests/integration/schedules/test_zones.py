@@ -192,5 +192,5 @@ def test_a_year_of_midnights_begins_every_local_date_once(connection: Connection
             count["wrong_begin"] += not begins
     with capsys.disabled():
         print(f"\n{len(zones)} zones, {count['dates']} local dates: {count['missed']} missed, {count['doubled']} doubled, "
-              f"{count['wrong_begin']} at a wrong instant")  # fmt: skip
+              f"{count['wrong_begin']} at a wrong local hour")  # fmt: skip
     assert (count["missed"], count["doubled"], count["wrong_begin"]) == (0, 0, 0)
