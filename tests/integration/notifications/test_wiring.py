@@ -23,7 +23,7 @@ def services(world: World, database) -> Services:
 
 def fail(services: Services, world: World, job_type: str, metadata: dict[str, Any], *, final: bool) -> None:
     """As the worker notes a failure."""
-    held = Claim(uuid4(), "name", world.user, job_type, json.dumps(metadata), 1, 3, 1, "task")
+    held = Claim(str(uuid4()), "name", str(world.user), job_type, json.dumps(metadata), 1, 3, 1, "task")
     with world.engine.begin() as conn:
         services.failure_notes[job_type](conn, held, "no luck", final)
 
