@@ -13,12 +13,14 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from app.db.commit import transaction
 from app.features.sms import callbacks
+from app.features.sms.reads import owns_message
 from app.features.sms.rules import ORDINARY, URGENT, is_phone_number
 from app.features.sms.wishes import MOST, change_wishes, list_wishes
 from app.identity.users import parse_user_id
 from app.queue.adding import add_job
+from app.queue.reads import as_uuid
 from app.web.endpoint import OtherReply, caller, endpoint, reading, services
-from app.web.errors import ApiError, invalid
+from app.web.errors import ApiError, invalid, not_found
 from app.web.fields import Flag, Instant, Text, UserId
 from app.web.people import known_user
 from app.web.schemas import QueuedReply, Reply, Request, ScheduledSmsReply, SmsWishesReply
@@ -69,6 +71,8 @@ class QueueSms(Request):
     message: Annotated[Text, Field(min_length=1, max_length=1600)]
     eventId: Annotated[Text, Field(max_length=100)] | None = None
     eventName: Annotated[Text, Field(max_length=1000)] | None = None
+    message_id: Text | None = Field(None, description="A message of the user's that is to be sent (again), as it stands there.")
+    retry_attempt: Annotated[Number, Field(ge=0, le=1000)] | None = Field(None, description="Which further copy this is.")
     urgent: Flag | None = Field(None, description="Passes quiet hours, at priority 5.")
     scheduledFor: Instant | None = None
 
@@ -102,6 +106,10 @@ def post_sms(body: QueueSms) -> QueuedReply:
     metadata = body.model_dump(exclude={"scheduledFor"}, exclude_none=True)
     with transaction(services().engine) as conn:
         user = known_user(conn, body.userId)
+        if body.message_id is not None:
+            known = as_uuid(body.message_id)
+            if known is None or not owns_message(conn, user.id, known):
+                raise not_found("Message")
         added = add_job(
             conn,
             "send_sms",

@@ -27,3 +27,9 @@ def _shown(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return str(value) if isinstance(value, UUID) else value
+
+
+def owns_message(conn: Connection, user_id: UUID, message_id: UUID) -> bool:
+    """Whether there is such a message, and it is that user's."""
+    asked = {"id": message_id, "user_id": user_id}
+    return conn.execute(text("select 1 from sms_messages where id = :id and user_id = :user_id"), asked).first() is not None

@@ -231,6 +231,19 @@ class TestQueueSms:
         assert (first["priority"], second["priority"], first["metadata"]) == (10, 5, body)
         assert world.send(first["id"]).startswith("SM")
 
+    def test_sends_a_message_again_that_is_the_users_own(self, world: World, http: FlaskClient) -> None:
+        world.twilio.answers.append(400)
+        world.send()
+        message = world.message()
+        body = {"userId": str(world.user), "phone_number": NUMBER, "message": "Hello", "message_id": str(message["id"])}
+        assert http.post("/queue/sms", json={**body, "retry_attempt": 1}).status_code == 200
+        (job,) = world.waiting()
+        assert world.send(job["id"]).startswith("SM")
+        assert (world.message()["id"], world.message()["status"]) == (message["id"], "sent")
+        for unknown in (str(uuid4()), "none", ""):
+            answer = http.post("/queue/sms", json={**body, "message_id": unknown})
+            assert (answer.status_code, answer.json["error"]) == (404, "Message not found")
+
     def test_refuses_what_cannot_be_sent(self, world: World, http: FlaskClient) -> None:
         body = {"userId": str(world.user), "phone_number": NUMBER, "message": "Hello"}
         for bad in ({"phone_number": "123"}, {"message": ""}, {"message": "x" * 1601}, {"phone_number": None}):
