@@ -33,6 +33,8 @@ class JobTask(Task):
     typing = False
     ignore_result = True
     Request = "tasks.request:JobRequest"
+    # What a feature raises to say how a job ended is one line in the log; a traceback is for what nobody foresaw.
+    throws = (PermanentError, TransientError)
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> AsyncResult:
         """Add the job's row; the dispatcher sends the message. Returns a result whose id is the row's.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from flask import Flask, Response, current_app, g, request
@@ -119,9 +120,16 @@ def _begin() -> None:
         raise ApiError(413, f"The body is larger than {largest // MAX_BODY} MB")
 
 
+def _on_one_line(path: str) -> str:
+    # As it came over the wire where it is no plain text: a path must not make a line of its own, nor colour the reader's terminal.
+    return "".join(
+        char if char.isprintable() and char != " " else quote(char, safe="", errors="replace") for char in path
+    )
+
+
 def _log(response: Response) -> Response:
     took = (time.perf_counter() - g.get("began", time.perf_counter())) * 1000
     quiet = request.path == "/health" and response.status_code == 200  # probes ask every few seconds
     write = log.warning if response.status_code >= 500 else log.debug if quiet else log.info
-    write(f"{request.method} {request.path[:200]}", status=response.status_code, ms=round(took, 1))
+    write(f"{request.method} {_on_one_line(request.path[:200])}", status=response.status_code, ms=round(took, 1))
     return response

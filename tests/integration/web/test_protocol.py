@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+import structlog
 
 from app.settings import DEFAULT_ORIGINS
 
@@ -18,6 +19,12 @@ def test_unknown_paths_and_methods_answer_in_json(http):
     wrong = http.delete("/queue/brief")
     assert (wrong.status_code, wrong.json["code"]) == (405, "method_not_allowed")
     assert "POST" in wrong.headers["Allow"]
+
+
+def test_a_path_cannot_write_a_log_line_of_its_own(http):
+    with structlog.testing.capture_logs() as written:
+        assert http.get("/jobs/x%0a2026-11-21T09:00:00Z%20[info]%1b[31m%00%e2%80%a8%ff%c3%a9").status_code == 404
+    assert [line["event"] for line in written] == ["GET /jobs/x%0A2026-11-21T09:00:00Z%20[info]%1B[31m%00%E2%80%A8�é"]
 
 
 def test_a_slash_at_the_end_changes_nothing(http):
