@@ -1,1 +1,3 @@
-"""What the features need from outside, as protocols: a real and a local implementation of each live in `app.adapters`."""
+"""What the features need from outside, as protocols: their implementations live in `app.adapters`.
+
+docs/decisions/0080 says which have a local one beside the real."""
