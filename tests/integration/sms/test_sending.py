@@ -35,6 +35,14 @@ def test_a_message_leaves_and_its_sid_is_kept(world: World) -> None:
     assert logged["details"] == {"messageId": str(message["id"]), "messageSid": taken.sid}
 
 
+def test_a_job_that_sql_added_goes_without_repeating_its_user(world: World) -> None:
+    with world.engine.begin() as conn:
+        metadata = {"user": world.user, "number": NUMBER}
+        added = text("select add_queue_job(:user, 'send_sms', jsonb_build_object('phone_number', cast(:number as text), 'message', 'Hello'))")
+        job = conn.execute(added, metadata).scalar_one()
+    assert world.send(job).startswith("SM") and world.message()["user_id"] == world.user
+
+
 @pytest.mark.parametrize(
     ("wish", "reason"),
     [
