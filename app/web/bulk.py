@@ -24,14 +24,16 @@ LOWEST_PRIORITY = 1_000_000
 
 
 class BulkJob(Request):
-    """A job of any type. An upkeep type needs no user."""
+    """A job of any type. An upkeep type needs no user, and the service key."""
 
     jobType: Literal[tuple(JOB_TYPES)]
     userId: UserId | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     priority: Annotated[int, Field(strict=True, ge=1, le=LOWEST_PRIORITY)] | None = Field(None, description="1 = highest.")
     scheduledFor: Instant | None = None
-    dedupKey: Annotated[Text, Field(min_length=1, max_length=500)] | None = Field(None, description="Idempotency key.")
+    dedupKey: Annotated[Text, Field(min_length=1, max_length=500)] | None = Field(
+        None, description="Idempotency key; with a user's token it is that user's own."
+    )
 
 
 class BulkRequest(Request):
@@ -74,7 +76,13 @@ def _read(item: dict[str, Any]) -> tuple[NewJob | None, dict[str, Any] | None]:
         return None, {"error": "User not found", "code": "not_found"}
     if not caller().may_act_for(user):
         return None, {"error": "Not your data", "code": "forbidden"}
-    return NewJob(job.jobType, user, job.metadata, job.priority, job.scheduledFor, job.dedupKey), None
+    key = job.dedupKey
+    if not caller().is_operator:
+        if not JOB_TYPES[job.jobType].needs_user:  # upkeep reaches everybody's rows, whoever's job it is
+            return None, {"error": "Only the service key may do this", "code": "forbidden"}
+        # Keys are one space for all: a user must neither take another's key nor learn of the job that has it.
+        key = f"{user}:{key}" if key is not None else None
+    return NewJob(job.jobType, user, job.metadata, job.priority, job.scheduledFor, key), None
 
 
 def _shown(answer: Any) -> dict[str, Any]:

@@ -106,3 +106,23 @@ def test_health_counts_are_not_for_strangers(call, user):
     call(KEY, "POST", "/queue/brief", userId=str(user))
     assert call(None, "GET", "/health").json["stats"] == []
     assert call(KEY, "GET", "/health").json["totals"]["pending"] == 1
+
+
+def test_a_users_bulk_is_no_way_around(call, user, stranger):
+    def bulk(bearer, **job):
+        return call(bearer, "POST", "/queue/bulk", jobs=[job]).json["results"][0]
+
+    # Upkeep cancels and archives everybody's jobs, also as a job "of" the user.
+    for upkeep in ("cleanup_old_data", "update_recurring_tasks"):
+        job = {"jobType": upkeep, "userId": str(stranger), "metadata": {"date": "2026-11-21", "staleThresholdHours": 0}}
+        assert bulk(token(stranger), **job) == {"error": "Only the service key may do this", "code": "forbidden"}
+        assert "jobId" in bulk(KEY, **job)
+    # Whoever takes the key of another's brief before him must not keep it from being made, nor learn of its job.
+    key = f"brief-{user}-2026-12-01"
+    text = {"phone_number": "+14155552671", "message": "hi"}
+    mine = {"jobType": "send_sms", "userId": str(stranger), "metadata": text, "dedupKey": key}
+    first = bulk(token(stranger), **mine)
+    brief = call(token(user), "POST", "/queue/brief", userId=str(user), briefDate="2026-12-01").json
+    again = bulk(token(stranger), **mine)
+    assert (first["deduplicated"], brief["deduplicated"]) == (False, False)
+    assert (again["deduplicated"], again["jobId"]) == (True, first["jobId"])
