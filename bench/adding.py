@@ -1,21 +1,30 @@
-"""Adds N no-op jobs of ours and prints the seconds it took: `python -m bench.adding sql|http|delay N`.
+"""Adds N no-op jobs of ours and prints the seconds it took: `python -m bench.adding sql|http|delay N`. `http` is `POST /queue/bulk`
+with a thousand jobs each, to an API process that it starts and stops.
 
 BENCH_JOB_TYPE names the type, `other` by default; types that need a user get one.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID
 
 import psycopg
 
+from app.embedded.processes import free_port
 from app.queue.catalog import JOB_TYPES
 from app.settings import get_settings, plain_url
+from bench.programs import Program, python, wait_for
 
+MOST = 1000  # jobs a request of the bulk endpoint takes
 _METADATA = {"send_notification": '{"channel": "in-app", "eventType": "system.announcement", "payload": {"title": "bench"}}'}
 
 
@@ -47,8 +56,6 @@ def by_sql(jobs: int) -> float:
 
 def by_delay(jobs: int) -> float:
     """One by one, as a Celery client would."""
-    import json
-
     from tasks import celery
 
     with psycopg.connect(plain_url(get_settings().database_url)) as conn:
@@ -61,7 +68,37 @@ def by_delay(jobs: int) -> float:
     return time.perf_counter() - begun
 
 
-WAYS: dict[str, Callable[[int], float]] = {"sql": by_sql, "delay": by_delay}
+def by_http(jobs: int) -> float:
+    """A thousand a request, as a program does that has many."""
+    with psycopg.connect(plain_url(get_settings().database_url)) as conn:
+        user = a_user(conn)
+    job = {"jobType": job_type(), "metadata": json.loads(_METADATA.get(job_type(), "{}")), **({"userId": str(user)} if user else {})}
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    with tempfile.TemporaryDirectory() as folder:
+        program = Program(python("-m", "app.web.main"), {**os.environ, "PORT": str(port)}, Path(folder) / "api.log")
+        try:
+            wait_for("the API answers", lambda: _answers(f"{address}/health"), [program], 60, every=0.1)
+            begun = time.perf_counter()
+            for first in range(0, jobs, MOST):
+                body = json.dumps({"jobs": [job] * min(MOST, jobs - first)}).encode()
+                request = urllib.request.Request(f"{address}/queue/bulk", body, {"Content-Type": "application/json"})
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    if not json.load(answer)["success"]:
+                        raise RuntimeError("POST /queue/bulk refused jobs")
+            return time.perf_counter() - begun
+        finally:
+            program.stop()
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+WAYS: dict[str, Callable[[int], float]] = {"sql": by_sql, "http": by_http, "delay": by_delay}
 
 
 if __name__ == "__main__":

@@ -133,6 +133,7 @@ def _rq(name: str, about: str, kind: str, share: float) -> Contender:
 CONTENDERS: tuple[Contender, ...] = (
     _ours("ours", "one job per message, added by SQL", "sql"),
     _ours("ours-leases", "short jobs that share messages", "sql", BENCH_JOB_TYPE="send_notification"),
+    _ours("ours-http", "the same, added by POST /queue/bulk", "http"),
     _ours("ours-delay", "the same, added by .delay()", "delay"),
     _ours("ours-events", "the same, with task events on", "sql", ("-E",)),
     _celery("celery", "Redis, no results"),
