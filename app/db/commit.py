@@ -5,11 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 PATIENCE = 5.0  # seconds to find out
+
+NOT_YET_GIVEN = "22023"  # what Postgres says of a number beyond those it gave: the crash took the transaction along
+
+WHO = text(
+    "select n::text, (select max(at) from job_events where xid = n) from (select pg_current_xact_id_if_assigned() as n) as mine"
+)
+HOW = text(
+    "select pg_xact_status(cast(:number as xid8)), "
+    "exists (select from job_events where xid = cast(:number as xid8) and at = cast(:noted_at as timestamptz))"
+)
 
 
 class OutcomeUnknown(Exception):
@@ -25,7 +36,7 @@ def transaction(engine: Engine, patience: float = PATIENCE) -> Iterator[Connecti
     """
     with engine.connect() as conn, conn.begin() as ongoing:
         yield conn
-        number = conn.execute(text("select pg_current_xact_id_if_assigned()::text")).scalar_one()
+        number, noted_at = conn.execute(WHO).one()
         try:
             ongoing.commit()
         except DBAPIError as error:
@@ -34,19 +45,26 @@ def transaction(engine: Engine, patience: float = PATIENCE) -> Iterator[Connecti
             lost = error
         else:
             return
-    if not _committed(engine, number, patience):
+    if not _committed(engine, number, noted_at, patience):
         raise lost
 
 
-def _committed(engine: Engine, number: str, patience: float) -> bool:
-    """How the transaction `number` ended. Raises OutcomeUnknown."""
+def _committed(engine: Engine, number: str, noted_at: datetime | None, patience: float) -> bool:
+    """How the transaction `number` ended. Raises OutcomeUnknown.
+
+    A server that crashed may give the number again to another transaction, as what it lost was never written: where jobs were
+    changed, their history tells the two apart.
+    """
     end = time.monotonic() + patience
     while True:
         try:
             with engine.connect() as conn:
-                status = conn.execute(text("select pg_xact_status(cast(:number as xid8))"), {"number": number}).scalar_one()
+                status, noted = conn.execute(HOW, {"number": number, "noted_at": noted_at}).one()
             if status in ("committed", "aborted"):
-                return status == "committed"
+                return status == "committed" and (noted or noted_at is None)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == NOT_YET_GIVEN:
+                return False
         except SQLAlchemyError:
             pass  # away; asked again until the patience is over
         if time.monotonic() >= end:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from app.db.commit import OutcomeUnknown, transaction
+from app.db.commit import WHO, OutcomeUnknown, _committed, transaction
 from app.db.engine import make_engine
 from tests.chaos.proxy import Proxy
 from tests.support.servers import Database, plain_settings
@@ -72,3 +73,18 @@ def test_an_error_rolls_back_and_a_reader_commits_nothing(database: Database, en
     with transaction(engine) as conn:
         conn.execute(text("select 1"))
     assert rows(database) == 0
+
+
+def test_a_number_that_a_crashed_server_gave_again_is_not_taken_for_ours(database: Database) -> None:
+    """What a crash takes along was never written, its number neither: another transaction gets it, and commits."""
+    with database.engine.begin() as conn:
+        conn.execute(text("select add_queue_job(null, 'other', '{}')"))
+        number, noted_at = conn.execute(WHO).one()
+    assert _committed(database.engine, number, noted_at, 1.0)
+    assert not _committed(database.engine, number, noted_at - timedelta(microseconds=1), 1.0)
+
+
+def test_a_number_that_was_never_given_is_that_of_a_transaction_which_is_gone(database: Database) -> None:
+    with database.engine.connect() as conn:
+        ahead = str(int(conn.execute(text("select pg_current_xact_id()::text")).scalar_one()) + 1000)
+    assert not _committed(database.engine, ahead, None, 1.0)
