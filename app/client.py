@@ -219,6 +219,10 @@ class Client:
         body = {"action": action, "filter": given, "dryRun": dry_run}
         return self._call("POST", "/jobs/bulk", s.BulkSteerReply, json=body, timeout=LONG_WORK)
 
+    def queue_bulk(self, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Queue up to 1,000 jobs in one transaction; in order, `{jobId, deduplicated, scheduledFor}` or `{error, code}`."""
+        return self._call("POST", "/queue/bulk", s.BulkReply, json={"jobs": jobs}, timeout=LONG_WORK).results
+
     def queue_notification(
         self,
         user_id: str,

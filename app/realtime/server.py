@@ -63,6 +63,11 @@ class Realtime:
         socketio.on_event("subscribe", self._on_subscribe)
         socketio.on_event("resume", self._on_resume)
 
+    @property
+    def connections(self) -> int:
+        """Browsers that are connected to this process."""
+        return len(self._sessions)
+
     def disconnect_all(self) -> None:
         """Tell every browser to come back later, as the process is about to stop."""
         for sid in list(self._sessions):

@@ -15,7 +15,7 @@ from app.queue.errors import InvalidMetadata, PermanentError
 from app.queue.reads import iso
 from app.web.endpoint import caller, endpoint, services
 from app.web.fields import Instant, Text, UserId
-from app.web.schemas import Reply, Request
+from app.web.schemas import BulkReply, Request
 
 blueprint = Blueprint("bulk", __name__)
 
@@ -40,13 +40,6 @@ class BulkRequest(Request):
     """Up to 1,000 jobs, added in one transaction. Each is a BulkJob; one that is refused costs no other."""
 
     jobs: Annotated[list[dict[str, Any]], Field(max_length=MOST)]
-
-
-class BulkReply(Reply):
-    """`results` in the order of `jobs`: `{jobId, deduplicated, scheduledFor}`, or `{error, code}`."""
-
-    success: Literal[True] = True
-    results: list[dict[str, Any]]
 
 
 @endpoint(blueprint, "POST", "/queue/bulk", body=BulkRequest, reply=BulkReply)

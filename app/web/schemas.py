@@ -196,6 +196,13 @@ class PauseReply(Reply):
     paused: bool
 
 
+class BulkReply(Reply):
+    """`results` in the order of `jobs`: `{jobId, deduplicated, scheduledFor}`, or `{error, code}`."""
+
+    success: Literal[True] = True
+    results: list[dict[str, Any]]
+
+
 class BulkSteerReply(Reply):
     success: Literal[True] = True
     matched: int = Field(description="Jobs of the filter, whatever their state.")

@@ -29,6 +29,13 @@ def client(world: World, database, redis_url: str) -> Iterator[Client]:
     thread.join()
 
 
+def test_many_jobs_of_any_type(world: World, client: Client) -> None:
+    metadata = {"channel": "in-app", "eventType": "task_completed", "payload": TASK}
+    job = {"jobType": "send_notification", "userId": str(world.user), "metadata": metadata}
+    added, refused = client.queue_bulk([job, {**job, "metadata": {}}])
+    assert added["jobId"] == world.jobs("send_notification")[0]["queue_job_id"] and refused["code"] == "invalid_input"
+
+
 def test_each_method_does_what_it_says(world: World, client: Client) -> None:
     user = str(world.user)
     queued = client.queue_notification(user, "in-app", "task_completed", TASK, {"correlationId": "corr-1"})

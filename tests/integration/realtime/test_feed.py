@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import requests
 from socketio.exceptions import ConnectionError as Refused
 from sqlalchemy import text
 
@@ -281,3 +284,13 @@ def test_the_feed_comes_back_when_the_database_cut_it_off(database, browser, ann
         tell(database, ann, number)
     one.wait_for(lambda b: len(numbers(b)) == 5)
     assert numbers(one) == [*range(5)]
+
+
+def test_connected_browsers_are_counted(api, ann, browser):
+    def count() -> int:
+        text = requests.get(f"{api.url}/metrics", timeout=5).text
+        return int(re.search(r'buildos_connections\{kind="realtime"\} (\d+)', text)[1])
+
+    before = count()
+    browser(ann), browser(ann)
+    assert count() == before + 2

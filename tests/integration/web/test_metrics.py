@@ -18,5 +18,8 @@ def test_jobs_processes_and_alerts_are_there(http, database):
     assert any(line.startswith('buildos_alert{name="no_worker"}') for line in lines)
     assert [line for line in lines if line.startswith("# TYPE")] == [
         "# TYPE buildos_jobs gauge", "# TYPE buildos_processes gauge", "# TYPE buildos_alert gauge",
-        "# TYPE buildos_paused gauge",
+        "# TYPE buildos_paused gauge", "# TYPE buildos_connections gauge",
     ]  # fmt: skip
+    assert 'buildos_connections{kind="realtime"} 0' in lines
+    (database_line,) = [line for line in lines if line.startswith('buildos_connections{kind="database"}')]
+    assert int(database_line.split()[1]) >= 1
