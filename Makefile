@@ -1,6 +1,7 @@
 # make up     everything on this machine, in the foreground
 # make test   all checks and tests, on servers they start themselves
 # make test-scheduler   every time zone through a year of ticks (minutes)
+# make test-llm  every model of LLM_MODELS with your keys (costs money)
 # make chaos     10,000 jobs under 200 faults (about an hour); ARGS="--seed 1 --engine celery"
 # make env    the environment alone (.venv); make lint; make clean
 
@@ -8,7 +9,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test test-scheduler chaos env lint clean help
+.PHONY: up test test-scheduler test-llm chaos env lint clean help
 
 up: env
 	@exec $(BIN)/buildos up
@@ -18,6 +19,9 @@ test: env lint
 
 test-scheduler: env
 	@ZONES=all $(BIN)/python -m pytest tests/unit/schedules tests/integration/schedules tests/integration/sms/test_reminder_times.py tests/integration/sms/test_reminder_year.py $(ARGS)
+
+test-llm: env
+	@exec $(BIN)/python -m tests.live
 
 chaos: env
 	@exec $(BIN)/python -m tests.chaos $(ARGS)
