@@ -11,6 +11,7 @@ from flask import Blueprint, Response, current_app, g, jsonify, request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from app.identity.caller import Caller
 from app.identity.tokens import NotAuthenticated, bearer_token, identify
@@ -79,7 +80,7 @@ def endpoint(
                 parts["body"] = read_body(body)
             if query is not None:
                 parts["query"] = read_query(query)
-            answer = view(**parts)
+            answer = _seen(view, parts)
             return _reply(*answer) if isinstance(answer, tuple) else _reply(answer)
 
         run.largest_body = largest
@@ -89,6 +90,16 @@ def endpoint(
         return view
 
     return decorate
+
+
+def _seen(view: Callable, parts: dict[str, Any]) -> Any:
+    """What the view answers. Who only looks does not hear of a connection that died in the pool: he is given another."""
+    try:
+        return view(**parts)
+    except DBAPIError as error:
+        if request.method != "GET" or not error.connection_invalidated:
+            raise
+        return view(**parts)
 
 
 def services() -> Any:

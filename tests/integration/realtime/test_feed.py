@@ -273,6 +273,16 @@ def test_two_servers_tell_the_same_story(database, api_env, tmp_path, browser, a
         moved.leave()
 
 
+def test_connected_browsers_are_counted(api, ann, browser):
+    def count() -> int:
+        text = requests.get(f"{api.url}/metrics", timeout=5).text
+        return int(re.search(r'buildos_connections\{kind="realtime"\} (\d+)', text)[1])
+
+    wait_for(lambda: count() == 0, "those of earlier tests are gone")
+    browser(ann), browser(ann)
+    wait_for(lambda: count() == 2, "both are counted")
+
+
 def test_the_feed_comes_back_when_the_database_cut_it_off(database, browser, ann):
     one = browser(ann)
     one.subscribe(ann)
@@ -286,11 +296,10 @@ def test_the_feed_comes_back_when_the_database_cut_it_off(database, browser, ann
     assert numbers(one) == [*range(5)]
 
 
-def test_connected_browsers_are_counted(api, ann, browser):
-    def count() -> int:
-        text = requests.get(f"{api.url}/metrics", timeout=5).text
-        return int(re.search(r'buildos_connections\{kind="realtime"\} (\d+)', text)[1])
-
-    before = count()
-    browser(ann), browser(ann)
-    assert count() == before + 2
+def test_who_only_looks_does_not_hear_of_connections_that_died(database, api):
+    for _ in range(5):
+        assert requests.get(f"{api.url}/metrics", timeout=5).status_code == 200
+        with database.engine.begin() as conn:
+            conn.execute(
+                text("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'buildos%'")
+            )
