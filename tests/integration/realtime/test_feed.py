@@ -12,6 +12,7 @@ from sqlalchemy import text
 from app.queue.adding import add_job
 from app.realtime.events import emit
 from tests.support.api import Browser, running_api
+from tests.support.processes import wait_for
 
 
 def add(database, user_id, day="2026-11-21"):
