@@ -119,4 +119,4 @@ def test_counts_of_all(system):
     system.must("brief", "--user", SAMPLE, "--date", "2026-11-23")
     lines = system.must("jobs", "list").splitlines()
     assert lines[0].split() == ["TYPE", "STATUS", "JOBS"]
-    assert any(line.startswith("generate_daily_brief  completed") for line in lines)
+    assert ["generate_daily_brief", "completed"] in [line.split()[:2] for line in lines]
