@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 
 from sqlalchemy import Engine, create_engine, event
@@ -13,8 +12,6 @@ from sqlalchemy.exc import InvalidatePoolError
 from app.settings import Settings
 
 CONNECT_TIMEOUT = 5  # seconds
-
-
 TRUSTED = 0.5  # seconds for which a connection that was just in use is believed to stand
 
 
@@ -39,10 +36,6 @@ def make_engine(settings: Settings, *, application_name: str = "buildos", pool_s
             "tcp_user_timeout": 20_000,
         },
     )
-
-    @event.listens_for(engine, "connect")
-    def _remember_process(dbapi_connection, record):
-        record.info["pid"] = os.getpid()
 
     if ping:
         _ping_the_idle(engine)

@@ -25,6 +25,27 @@ class Announce(Protocol):
     ) -> object: ...
 
 
+def announce_on(
+    conn: Connection,
+    channel: str,
+    user_id: UUID,
+    event_type: str,
+    payload: dict[str, Any],
+    *,
+    correlation_id: str,
+    key: str,
+) -> None:
+    """Queue the notification of an event on one channel, once for each `key` and channel, in the caller's transaction."""
+    metadata = {
+        "userId": str(user_id),
+        "channel": channel,
+        "eventType": event_type,
+        "payload": payload,
+        "correlationId": correlation_id,
+    }
+    add_job(conn, "send_notification", user_id=user_id, metadata=metadata, dedup_key=f"announced-{key}-{channel}")
+
+
 def tell(
     conn: Connection,
     user_id: UUID,
@@ -37,15 +58,8 @@ def tell(
 ) -> None:
     """Queue the in-app notification of an event, once for each `key`, in the caller's transaction; `announce` adds the other channels.
 
-    The idempotency key is the one `announce` gives its own job for that channel: nobody is told twice in the app.
+    It queues by the same `announce_on`: nobody is told twice in the app.
     """
-    metadata = {
-        "userId": str(user_id),
-        "channel": "in-app",
-        "eventType": event_type,
-        "payload": payload,
-        "correlationId": correlation_id,
-    }
-    add_job(conn, "send_notification", user_id=user_id, metadata=metadata, dedup_key=f"announced-{key}-in-app")
+    announce_on(conn, "in-app", user_id, event_type, payload, correlation_id=correlation_id, key=key)
     if announce is not None:
         announce(conn, user_id, event_type, payload, correlation_id=correlation_id, key=key)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from app.identity.users import User
-from app.queue.adding import add_job
+from app.queue.adding import add_job, take_turns
 from app.queue.reads import find_brief_job
 from app.queue.steering import bring_forward, cancel_brief_jobs_for_date
 from app.web.fields import zone_or_utc
@@ -38,7 +38,7 @@ def queue_brief(conn: Connection, user: User, wanted: QueueBriefRequest, now: da
     day = wanted.briefDate or (wanted.scheduledFor or now).astimezone(zone_or_utc(timezone)).date()
     brief_date = day.isoformat()
     key = f"brief-{user.id}-{brief_date}"
-    conn.execute(text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
+    take_turns(conn, key)
 
     if wanted.forceRegenerate:
         cancel_brief_jobs_for_date(conn, user.id, brief_date)

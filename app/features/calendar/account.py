@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -64,27 +64,29 @@ class Account:
 
         Raises TransientError, PermanentError and ConnectionBroken; what the port says of single events passes through.
         """
-        try:
+        with self._refusals():
             try:
                 return self._wait(lambda: ask(self._access()))
             except NotAuthorized:
+                pass
+            try:
                 self._renew()
                 return self._wait(lambda: ask(self._access()))
-        except NotAuthorized:
-            raise self._broken("Google refuses a new token as well; connect the calendar again") from None
-        except ConsentGone:
-            raise self._broken("the consent was taken back or has run out; connect the calendar again") from None
-        except CalendarDeferred as error:
-            raise TransientError(str(error)) from None
-        except CalendarRefused as error:
-            raise PermanentError(str(error)) from None
+            except NotAuthorized:
+                raise self._broken("Google refuses a new token as well; connect the calendar again") from None
 
     def open(self) -> None:
         """Read the tokens, and renew them where they are about to end. Raises as `call`."""
-        try:
+        with self._refusals():
             self._load()
             if datetime.fromisoformat(self._secret["expires_at"]) - self._clock.now() < SPARE:
                 self._renew()
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """What Google's refusals mean for a job."""
+        try:
+            yield
         except ConsentGone:
             raise self._broken("the consent was taken back or has run out; connect the calendar again") from None
         except CalendarDeferred as error:

@@ -25,6 +25,7 @@ from app.queue.errors import PermanentError, TransientError
 from app.queue.notification_events import CHANNELS, EVENTS, NotificationMetadata, NotificationResult, read_payload
 from app.queue.reads import iso
 from app.queue.running import RunningJob
+from app.queue.telling import announce_on
 from app.realtime.events import emit
 
 log = logging.getLogger(__name__)
@@ -248,16 +249,7 @@ class NotificationService:
         listed = repository.channels_chosen(conn, user_id, event_type)
         chosen = [channel for channel in CHANNELS if channel in listed]
         for channel in chosen:
-            metadata = {
-                "userId": str(user_id),
-                "channel": channel,
-                "eventType": event_type,
-                "payload": payload,
-                "correlationId": correlation_id,
-            }
-            add_job(
-                conn, "send_notification", user_id=user_id, metadata=metadata, dedup_key=f"announced-{key}-{channel}"
-            )
+            announce_on(conn, channel, user_id, event_type, payload, correlation_id=correlation_id, key=key)
         return len(chosen)
 
 
