@@ -282,6 +282,12 @@ class Brief(Reply):
     updated_at: datetime
 
 
+class BriefPage(Brief):
+    """A brief, ready to be read."""
+
+    summary_html: str | None = Field(description="`summary_content` as safe HTML: no scripts, styles or pictures.")
+
+
 class BriefsReply(Reply):
     briefs: list[Brief] = Field(description="Latest date first.")
     nextCursor: str | None = Field(description="For the next page; null on the last one.")

@@ -45,10 +45,11 @@ def briefs_by_id(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, dict[str, 
 
 
 def _as_api(row: Row) -> dict[str, Any]:
-    return {name: _json(value) for name, value in row._mapping.items()}
+    return {name: as_json(value) for name, value in row._mapping.items()}
 
 
-def _json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
+    """A column as JSON shows it: instants in UTC with `Z`, dates and ids as text."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, date | UUID):

@@ -90,7 +90,7 @@ def fetch(
         None,
     )
     missing = len(set(include) - {project.id for project in projects} - set(exclude))
-    return BriefData(projects, inbox, _events(conn, user_id, day), missing)
+    return BriefData(projects, inbox, fetch_events(conn, user_id, day), missing)
 
 
 # Projects are compared by their id as text: what a caller sends as an id need not be one. What has no project is grouped under
@@ -137,7 +137,8 @@ _PROJECTS = """
 """
 
 
-def _events(conn: Connection, user_id: UUID, day: Day) -> tuple[EventData, ...]:
+def fetch_events(conn: Connection, user_id: UUID, day: Day) -> tuple[EventData, ...]:
+    """The events that may touch the day, cancelled ones left out: `rules.events_of` says which do."""
     rows = conn.execute(
         text("""
             select title, greatest(start_time, '0002-01-01') as start_time, least(end_time, '9998-12-31') as end_time,

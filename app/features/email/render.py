@@ -10,39 +10,12 @@ from dataclasses import dataclass
 from html import escape
 
 import nh3
-from markdown_it import MarkdownIt
 
 from app.features.email import template
 from app.features.email.plain import text_of_html, text_of_markdown
 from app.features.email.rules import PREHEADER_LENGTH, Tracking, is_wrappable, one_line, subject_line
+from app.formats.markdown import MARKDOWN, SCHEMES, WORDS
 
-# Raw HTML in Markdown stays what it is: text.
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-
-_WORDS = {
-    "p",
-    "br",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "ul",
-    "ol",
-    "li",
-    "strong",
-    "em",
-    "b",
-    "i",
-    "u",
-    "s",
-    "del",
-    "a",
-    "hr",
-    "blockquote",
-    "code",
-    "pre",
-}
-_TABLES = {"table", "thead", "tbody", "tfoot", "tr", "th", "td"}
 # Other people's HTML may be laid out and show pictures; it may not run, ask for input, or cover what is not its own.
 _LAYOUT = {"div", "span", "center", "small", "sub", "sup", "img", "h5", "h6", "caption", "dl", "dt", "dd", "font"}
 _LAYOUT_ATTRIBUTES = {
@@ -72,7 +45,6 @@ _UNSEEN = {
     "textarea",
     "select",
 }  # gone with all that is in them
-_SCHEMES = {"http", "https", "mailto", "tel"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +58,7 @@ class Content:
 
 def brief(subject: str, markdown: str, tracking: Tracking) -> Content:
     """The mail of a daily brief, from its Markdown."""
-    tokens = _MARKDOWN.parse(markdown)
+    tokens = MARKDOWN.parse(markdown)
     text = text_of_markdown(tokens)
     subject = subject_line(subject)
     footer = "BuildOS sends you this brief because emails are switched on in your brief preferences."
@@ -109,7 +81,7 @@ def notification(subject: str, title: str, body: str, url: str | None, label: st
     footer = "BuildOS sends you this because of your notification preferences."
     html, text = f'<h1 style="{template.STYLES["h1"]}">{escape(title)}</h1>', f"{title}\n\n"
     html += _from_markdown(body, tracking)
-    text += text_of_markdown(_MARKDOWN.parse(body))
+    text += text_of_markdown(MARKDOWN.parse(body))
     if url and is_wrappable(url):
         html += template.button(tracking.link(url), label)
         text += f"\n{label}: {url}\n"
@@ -126,12 +98,12 @@ def message(subject: str, html: str | None, text: str | None, tracking: Tracking
         return Content(subject, text or "", None)
     safe = nh3.clean(
         html,
-        tags=_WORDS | _TABLES | _LAYOUT,
+        tags=WORDS | _LAYOUT,
         attributes=_LAYOUT_ATTRIBUTES,
         attribute_filter=_wrapping(tracking),
         filter_style_properties=_LAYOUT_STYLES,
         clean_content_tags=_UNSEEN,
-        url_schemes=_SCHEMES,
+        url_schemes=SCHEMES,
         link_rel=None,
     )
     pixel = f'<img src="{escape(tracking.pixel)}" width="1" height="1" alt="">' if tracking.pixel else ""
@@ -145,12 +117,12 @@ def _from_markdown(markdown: str, tracking: Tracking) -> str:
     Pictures are left out: one in a task's title would be somebody's pixel.
     """
     return nh3.clean(
-        _MARKDOWN.render(markdown),
-        tags=_WORDS | _TABLES,
+        MARKDOWN.render(markdown),
+        tags=WORDS,
         attributes={"a": {"href"}, "ol": {"start"}},
         attribute_filter=_wrapping(tracking),
         set_tag_attribute_values={tag: {"style": style} for tag, style in template.STYLES.items()},
-        url_schemes=_SCHEMES,
+        url_schemes=SCHEMES,
         link_rel=None,
     )
 
@@ -168,7 +140,7 @@ def _wrapping(tracking: Tracking):
 
 def _preheader(markdown: str) -> str:
     """What a list of mails shows beside the subject: the first words that are neither heading nor greeting."""
-    tokens = _MARKDOWN.parse(markdown)
+    tokens = MARKDOWN.parse(markdown)
     paragraphs = [
         text_of_markdown(tokens[index : index + 3])
         for index, token in enumerate(tokens)

@@ -43,6 +43,26 @@ _BY_ID = text(
     """
 )
 
+_PROJECTS = text(
+    """
+    select p.id, p.name, p.description, p.status, p.phases_generated, p.updated_at,
+           (select count(*) from phases h where h.project_id = p.id) as phase_count,
+           coalesce(t.open, 0) as open_tasks, coalesce(t.done, 0) as done_tasks
+    from projects p
+    left join (
+        select project_id, count(*) filter (where status <> 'done') as open, count(*) filter (where status = 'done') as done
+        from tasks where user_id = :user_id and deleted_at is null group by project_id
+    ) t on t.project_id = p.id
+    where p.user_id = :user_id order by p.status <> 'active', p.name, p.id limit :limit
+    """
+)
+MOST_PROJECTS = 1000
+
+
+def list_projects(conn: Connection, user_id: UUID) -> list[dict[str, Any]]:
+    """A user's projects by name, active ones first, with how many tasks and phases each has; `MOST_PROJECTS` at most."""
+    return [_as_api(row) for row in conn.execute(_PROJECTS, {"user_id": user_id, "limit": MOST_PROJECTS})]
+
 
 def find_plan(conn: Connection, project_id: UUID) -> dict[str, Any]:
     """`{projectId, phases, backlogTasks, generation}`: phases with their tasks in order, the open tasks that are in none, and how it came about."""

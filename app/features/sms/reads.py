@@ -23,6 +23,18 @@ def messages_by_id(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, dict[str
     return {row["id"]: {name: _shown(row[name]) for name in COLUMNS} for row in rows}
 
 
+def messages_between(conn: Connection, user_id: UUID, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    """A user's messages that were or are to be sent from `since` (aware, included) to `until` (not), in that order."""
+    rows = conn.execute(
+        text(
+            f"{_SELECT} where user_id = :user_id and coalesce(scheduled_for, sent_at, created_at) >= :since "
+            "and coalesce(scheduled_for, sent_at, created_at) < :until order by coalesce(scheduled_for, sent_at, created_at), id"
+        ),
+        {"user_id": user_id, "since": since, "until": until},
+    ).mappings()
+    return [{name: _shown(row[name]) for name in COLUMNS} for row in rows]
+
+
 def _shown(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -32,4 +44,7 @@ def _shown(value: Any) -> Any:
 def owns_message(conn: Connection, user_id: UUID, message_id: UUID) -> bool:
     """Whether there is such a message, and it is that user's."""
     asked = {"id": message_id, "user_id": user_id}
-    return conn.execute(text("select 1 from sms_messages where id = :id and user_id = :user_id"), asked).first() is not None
+    return (
+        conn.execute(text("select 1 from sms_messages where id = :id and user_id = :user_id"), asked).first()
+        is not None
+    )

@@ -48,6 +48,10 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "/users/{user}/jobs?type=other&status=pending&limit=5&cursor=x", {}),
     ("GET", "/users/{user}/briefs?limit=5&cursor=2026-11-22", {}),
     ("GET", "/users/{user}/briefs/2026-11-22", {}),
+    ("GET", "/users/{user}", {}),
+    ("GET", "/users/{user}/projects", {}),
+    ("GET", "/users/{user}/days/2026-11-22", {}),
+    ("GET", "/users/{user}/sms/2026-11-22", {}),
     ("GET", "/users/{user}/preferences", {}),
     ("PUT", "/users/{user}/preferences", {
         "timezone": "UTC", "brief": {"time_of_day": "09:00", "day_of_week": 1, "frequency": "daily", "is_active": False},

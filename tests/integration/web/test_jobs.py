@@ -160,7 +160,7 @@ def test_briefs_latest_first_and_one_by_date(http, database, user):
     rest = http.get(f"/users/{user}/briefs?limit=2&cursor={first['nextCursor']}").json
     assert [brief["brief_date"] for brief in rest["briefs"]] == ["2026-11-19"] and rest["nextCursor"] is None
     one = http.get(f"/users/{user}/briefs/2026-11-20").json
-    assert one == first["briefs"][1] and one["summary_content"] == "# Today"
+    assert one == first["briefs"][1] | {"summary_html": "<h1>Today</h1>\n"} and one["summary_content"] == "# Today"
     missing = http.get(f"/users/{user}/briefs/2026-11-01")
     assert (missing.status_code, missing.json["error"]) == (404, "Brief not found")
     for bad in ("2026-02-30", "today", "9999-12-31", "%00"):

@@ -65,6 +65,10 @@ GET  /users/{}/preferences | | brief sms notifications | 404
 PUT  /users/{}/preferences | brief sms notifications | brief sms notifications | 400 404
 GET  /users/{}/briefs | ?limit ?cursor | briefs | 404
 GET  /users/{}/briefs/{} | | brief_date generation_status summary_content llm_analysis | 404
+GET  /users/{} | | id email name timezone today | 404
+GET  /users/{}/projects | | projects projects.id projects.name projects.open_tasks projects.done_tasks projects.phase_count | 404
+GET  /users/{}/days/{} | | date timezone start end events events.title events.start_time events.all_day tasks tasks.title tasks.at | 400 404
+GET  /users/{}/sms/{} | | date timezone messages messages.status messages.message_content messages.scheduled_for | 400 404
 GET  /users/{}/notifications | ?limit ?cursor | notifications | 404
 POST /users/{}/notifications/{}/read | | success | 404
 GET  /users/{}/onboarding | | analysis | 404
