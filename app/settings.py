@@ -15,9 +15,10 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from app.settings_checks import encryption_keys, is_loopback, plain_url, sqlalchemy_url, vapid_public
+from app.settings_files import SettingsError, SettingsFromFiles
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -36,15 +37,11 @@ PROFILES: dict[str, dict[str, Any]] = {
 }
 
 
-class SettingsError(Exception):
-    """A setting is missing or wrong. The message names each variable and what it expects."""
-
-
 def _env(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(BaseSettings):
+class Settings(SettingsFromFiles):
     """Everything that can be set from outside. Times carry their unit in the description."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", populate_by_name=True)

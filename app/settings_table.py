@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
 from app.settings import PROFILES, Settings
+from app.settings_files import spellings
 
 HEAD = """# Settings
 
 Environment variables; `.env` in the working folder fills what the environment does not give. A wrong value stops the program at its
 start and names the variable. `APP_ENV` alone decides the defaults marked *by profile*; the environment always wins.
+Each may come from a file instead, as secrets do under Docker: `SERVICE_KEY_FILE=/run/secrets/service_key`.
 
 Made from `app/settings.py` by `python -m app.settings_table`.
 
@@ -27,8 +28,7 @@ def table() -> str:
 
 
 def _names(name: str, field: FieldInfo) -> str:
-    spellings = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else [name.upper()]
-    return " or ".join(f"`{spelling}`" for spelling in spellings)
+    return " or ".join(f"`{spelling}`" for spelling in spellings(name, field))
 
 
 def _default(name: str, field: FieldInfo) -> str:

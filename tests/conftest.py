@@ -16,6 +16,7 @@ import redis
 from app.embedded.postgres import PostgresServer
 from app.embedded.redis import RedisServer
 from app.settings import Settings
+from app.settings_files import spellings
 from tests.support import servers
 from tests.support.servers import Database
 
@@ -23,8 +24,9 @@ REDIS_DATABASES = 4000
 
 # A developer's own settings decide no test.
 for _name, _field in Settings.model_fields.items():
-    for _spelling in getattr(_field.validation_alias, "choices", [_name]):
+    for _spelling in spellings(_name, _field):
         os.environ.pop(_spelling.upper(), None)
+        os.environ.pop(f"{_spelling.upper()}_FILE", None)
 
 
 @pytest.fixture(scope="session")
