@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import Celery
 from kombu import Queue
+from kombu.utils.objects import cached_property
 
 from app.queue.catalog import JOB_TYPES, QUEUES
 from app.settings import Settings, SettingsError, get_settings
@@ -31,6 +32,11 @@ class JobCelery(Celery):
                 self.loader.import_default_modules()
             return self.tasks[name].apply_async(args, kwargs, **options)
         return super().send_task(name, args, kwargs, **options)
+
+    @cached_property
+    def Worker(self) -> Any:  # noqa: N802
+        """What `celery worker` starts."""
+        return self.subclass_with_self("tasks.worker:JobWorker")
 
     def send_dispatch(self, name: str, kwargs: dict[str, Any], task_id: str, queue: str, producer: Any) -> None:
         """Send the message of a dispatched job. Raises kombu's OperationalError when the broker is away."""

@@ -105,10 +105,10 @@ class Writer(threading.Thread):
         global _writer
         _writer = self
 
-    def finish(self) -> None:
-        """Write what has come and end. Called when no run is left that could send."""
+    def finish(self, within: float | None = None) -> None:
+        """Write what has come and end, `within` that many seconds if given. Called when no run is left that could send."""
         self._finishing.set()
-        self.join()
+        self.join(within)
 
     def has_work(self) -> bool:
         """Whether an outcome is on its way or being written."""

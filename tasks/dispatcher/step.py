@@ -25,6 +25,8 @@ from tasks.dispatcher.sending import make_sender
 
 log = logging.getLogger(__name__)
 
+HURRY = 5.0  # seconds
+
 
 class Dispatcher(bootsteps.StartStopStep):
     """A step of the worker: after its pool, before it consumes."""
@@ -33,6 +35,8 @@ class Dispatcher(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **kwargs: Any):
         super().__init__(worker, **kwargs)
+        worker.dispatcher = self
+        self._hurry: float | None = None  # seconds that outcomes not yet written may take; None: until their leases are over
         # A name of its own for each life of a worker: what an earlier one left behind is not taken for its own.
         self._name = mirror.worker_name = f"{worker.hostname}/{uuid.uuid4().hex[:6]}"
         # What the dispatcher hands to this worker comes through a queue of its own: no other one can hold it back behind a long job.
@@ -77,6 +81,7 @@ class Dispatcher(bootsteps.StartStopStep):
         self._stop_sending()
 
     def terminate(self, worker: Any) -> None:
+        self._hurry = HURRY
         self._stop_sending()
 
     def _stop_sending(self, **_: Any) -> None:
@@ -87,7 +92,7 @@ class Dispatcher(bootsteps.StartStopStep):
         """The pool is gone. Jobs that were cut short go back to `pending`, uncharged; others may take what was sent."""
         if self._dispatch.is_alive():
             self._dispatch.join(5)
-        self._writer.finish()
+        self._writer.finish(self._hurry)
         self._heartbeat.stop()
         try:
             with self._engine.begin() as conn:

@@ -75,11 +75,14 @@ def test_sigquit_hands_running_jobs_back_uncharged(database: Database, workers: 
     worker = workers.start("-c", "2", QUEUE_DRAIN_TIMEOUT="0.3")
     jobs = add(database, 2, sleep=5, ledger=str(ledger))
     wait_for(lambda: ledger.exists() and len(ledger.read_text().splitlines()) == 2, "two jobs run")
+    waiting = add(database, 4, sleep=0.1)
     worker.signal(signal.SIGQUIT)
     worker.wait()
-    for job_id in jobs:
+    for job_id in jobs + waiting:
         row = job(database, job_id)
         assert (row.status, row.attempts, row.started_at) == ("pending", 0, None), history(database, job_id)
+    with database.engine.begin() as conn:
+        assert conn.execute(text("select count(*) from queue_processes")).scalar_one() == 0  # it said goodbye
     workers.start("-c", "2")
     wait_all(database)
 
