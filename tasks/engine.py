@@ -34,7 +34,7 @@ class JobCelery(Celery):
         return super().send_task(name, args, kwargs, **options)
 
     @cached_property
-    def Worker(self) -> Any:  # noqa: N802
+    def Worker(self) -> Any:
         """What `celery worker` starts."""
         return self.subclass_with_self("tasks.worker:JobWorker")
 
