@@ -101,7 +101,7 @@ class Realtime:
             with self._engine.connect() as conn:
                 user = find_user(conn, user_id) if user_id is not None else None
         except SQLAlchemyError:
-            raise ConnectionRefusedError("The database is away, try again") from None
+            raise ConnectionRefusedError("The database is away, try again", {"code": "unavailable"}) from None
         if user is None:
             raise ConnectionRefusedError("User not found")
         return user.id
