@@ -1,9 +1,9 @@
-"""Socket.IO: who may connect, its two rooms, subscribe and resume (CONTRACT 6)."""
+"""Socket.IO: who may connect, its two rooms, subscribe, resume and presence (CONTRACT 6 and 14)."""
 
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 from flask import Flask, request
@@ -16,6 +16,7 @@ from app.identity.tokens import NotAuthenticated, identify
 from app.identity.users import find_user, parse_user_id
 from app.realtime.changes import Cursor, Event, read_cursor
 from app.realtime.feed import Feed, TooOld
+from app.realtime.presence import Presence
 from app.settings import Settings
 
 log = structlog.get_logger("realtime")
@@ -35,6 +36,7 @@ class Session:
 
     def __init__(self, realtime: Realtime, sid: str, user_id: UUID):
         self.user_id, self.sid, self._realtime = user_id, sid, realtime
+        self.id = uuid4()  # what the user's other connections know it by
         self.ready = realtime.socketio.server.eio.create_event()
         self.since: Cursor | None = None  # it has been told everything after this
         self.gone = False
@@ -57,11 +59,13 @@ class Realtime:
     def __init__(self, socketio: SocketIO, engine: Engine, settings: Settings, feed: Feed):
         self.socketio, self._engine, self._settings, self._feed = socketio, engine, settings, feed
         self._sessions: dict[str, Session] = {}
+        self._presence = Presence(engine, socketio.start_background_task)
         feed.bind(self._deliver, socketio.start_background_task)
         socketio.on_event("connect", self._on_connect)
         socketio.on_event("disconnect", self._on_disconnect)
         socketio.on_event("subscribe", self._on_subscribe)
         socketio.on_event("resume", self._on_resume)
+        socketio.on_event("presence", self._on_presence)
 
     @property
     def connections(self) -> int:
@@ -72,6 +76,7 @@ class Realtime:
         """Tell every browser to come back later, as the process is about to stop."""
         for sid in list(self._sessions):
             self.socketio.server.disconnect(sid, namespace=NAMESPACE)
+        self._presence.close()
 
     def _deliver(self, event: Event) -> None:
         # Every browser of the user is in both rooms: sending to one of them reaches each once.
@@ -141,7 +146,21 @@ class Realtime:
         if session is not None:
             session.gone = True
             self._feed.leave(session)
+            self._presence.leave(session.id)
             session.ready.set()
+
+    def _on_presence(self, *_: Any) -> dict[str, Any]:
+        """Count this connection among its user's that are online, and say which those are."""
+        session = self._sessions.get(request.sid)
+        if session is None or not session.ready.wait(JOIN_TIMEOUT) or session.since is None:
+            return {"status": "ERROR", "error": "Try again"}
+        try:
+            online = self._presence.enter(session.id, session.user_id)
+        except SQLAlchemyError:
+            return {"status": "ERROR", "error": "The database is away, try again"}
+        if session.gone:
+            self._presence.leave(session.id)
+        return {"status": "OK", "connection": str(session.id), "connections": online}
 
     def _on_subscribe(self, *args: Any) -> dict[str, Any]:
         session = self._sessions.get(request.sid)

@@ -19,6 +19,7 @@ from app.features.phases.reads import phases_by_id
 from app.features.sms.reads import messages_by_id
 from app.queue.reads import find_jobs
 from app.realtime.feed import Feed
+from app.realtime.presence import connections_by_id
 from app.realtime.server import attach_realtime
 from app.web import (
     braindumps,
@@ -109,6 +110,7 @@ TABLES = {
     "notifications": notifications_by_id,
     "phases": phases_by_id,
     "onboarding_analysis": analyses_by_id,
+    "realtime_connections": connections_by_id,
 }
 
 

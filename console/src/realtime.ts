@@ -15,10 +15,11 @@ export interface Change {
   row: Row;
 }
 
-/** One of the user's own connections that take part in presence. */
+/** One of the user's own connections that are online; `mine` is this one. */
 export interface Connection {
   id: string;
   since: string;
+  mine: boolean;
 }
 
 /**
@@ -46,6 +47,8 @@ interface Heard {
   /** Too much was missed: load everything that is shown again. */
   reload: () => void;
   status: (status: Status, reason: string) => void;
+  /** The user's own connections that are online, whenever one comes or goes. Who listens takes part. */
+  presence: (connections: Connection[]) => void;
 }
 
 const WAITS = [1000, 2000, 4000, 8000, 10_000]; // milliseconds before each attempt to come back
@@ -66,13 +69,15 @@ export class Realtime {
   reason = '';
   private readonly socket: Socket;
   private readonly listeners: { [K in keyof Heard]: Set<Heard[K]> } = {
-    changes: new Set(), event: new Set(), reload: new Set(), status: new Set(),
+    changes: new Set(), event: new Set(), reload: new Set(), status: new Set(), presence: new Set(),
   };
   private readonly options: Options;
   private readonly key: string;
   private cursor: string | undefined; // of the last event that came in
   private pending = new Map<string, Change>(); // by table and id, in the order in which they are to be told
   private gathering: ReturnType<typeof setTimeout> | undefined;
+  private online = new Map<string, Connection>();
+  private meanwhile: Change[] | undefined; // what came while it was being asked which are online
   private attempts = 0;
   private waiting: ReturnType<typeof setTimeout> | undefined;
 
@@ -96,6 +101,7 @@ export class Realtime {
   /** Listen. Returns how to stop. */
   on<K extends keyof Heard>(name: K, listener: Heard[K]): () => void {
     this.listeners[name].add(listener);
+    if (name === 'presence' && this.status === 'online') this.enter().catch(() => this.wait());
     return () => void this.listeners[name].delete(listener);
   }
 
@@ -111,13 +117,6 @@ export class Realtime {
       const stop = this.on('status', look);
       look();
     });
-  }
-
-  /** Take part in presence, and ask which connections of this user do. Changes of the table `connections` tell of later ones. */
-  async presence(): Promise<Connection[]> {
-    const answer = await this.socket.timeout(ANSWER).emitWithAck('presence');
-    if (answer.status !== 'OK') throw new Error(answer.error);
-    return answer.connections;
   }
 
   /** Try again at once: what a button "Refresh" does. */
@@ -152,9 +151,32 @@ export class Realtime {
       if (this.cursor === undefined) this.keep(answer.cursor);
       this.attempts = 0;
       this.become('online');
+      if (this.listeners.presence.size > 0) await this.enter();
     } catch {
       if (socket !== undefined && this.socket.id === socket) this.wait(); // not when it was lost meanwhile: that is waited for already
     }
+  }
+
+  private async enter(): Promise<void> {
+    const meanwhile: Change[] = (this.meanwhile = []);
+    const answer = await this.socket.timeout(ANSWER).emitWithAck('presence');
+    if (answer.status !== 'OK') throw new Error(answer.error);
+    const all = answer.connections as Connection[];
+    this.online = new Map(all.map(one => [one.id, { ...one, mine: one.id === answer.connection }]));
+    this.follow(meanwhile);
+    this.meanwhile = undefined;
+    this.tellPresence();
+  }
+
+  private follow(changes: Change[]): void {
+    for (const { type, row } of changes) {
+      if (type === 'DELETE') this.online.delete(row.id);
+      else if (!this.online.has(row.id)) this.online.set(row.id, { id: row.id, since: String(row.since), mine: false });
+    }
+  }
+
+  private tellPresence(): void {
+    this.listeners.presence.forEach(listener => listener([...this.online.values()]));
   }
 
   private wait(): void {
@@ -201,6 +223,12 @@ export class Realtime {
     if (this.pending.size === 0) return;
     const changes = [...this.pending.values()];
     this.pending.clear();
+    const others = changes.filter(change => change.table === 'realtime_connections');
+    if (others.length > 0 && this.listeners.presence.size > 0) {
+      this.meanwhile?.push(...others);
+      this.follow(others);
+      this.tellPresence();
+    }
     this.listeners.changes.forEach(listener => listener(changes));
     if (this.cursor !== undefined) this.keep(this.cursor);
   }
