@@ -3,15 +3,18 @@
 # make test-scheduler   every time zone through a year of ticks (minutes)
 # make test-llm  every model of LLM_MODELS with your keys (costs money)
 # make chaos     10,000 jobs under 200 faults (about an hour); ARGS="--seed 1 --engine celery"
+# make console  the pages of the console alone (make up builds them too)
+# make wheel  the package to install elsewhere, console included, in dist/
 # make env    the environment alone (.venv); make lint; make clean
 
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test test-scheduler test-llm chaos env lint clean help
+.PHONY: up test test-scheduler test-llm chaos console wheel env lint clean help
 
 up: env
+	@scripts/build-console $(VENV) || :
 	@exec $(BIN)/buildos up
 
 test: env lint
@@ -26,6 +29,12 @@ test-llm: env
 chaos: env
 	@exec $(BIN)/python -m tests.chaos $(ARGS)
 
+console: env
+	@scripts/build-console $(VENV)
+
+wheel: console
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
 lint: env
 	@$(BIN)/ruff check .
 
@@ -35,7 +44,7 @@ $(VENV)/ready: requirements-build.txt requirements-dev.txt pyproject.toml script
 	@scripts/make-env $(VENV)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) app/web/console console/node_modules console/node_modules.cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:

@@ -41,8 +41,21 @@ def find_user_by_email(conn: Connection, email: str) -> User | None:
     return _one(conn, _BY_EMAIL, email.strip())
 
 
+def list_users(conn: Connection, part: str | None, *, limit: int) -> list[User]:
+    """Users whose name or address has `part` in it, or whose id it is, by address; all of them where nothing is given."""
+    rows = conn.execute(_LIST, {"part": part or None, "id": parse_user_id(part or ""), "limit": limit})
+    return [User(**row._mapping) for row in rows]
+
+
 _COLUMNS = "id, email, name, timezone"
 _BY_ID = text(f"select {_COLUMNS} from users where id = :value")
+_LIST = text(
+    f"""
+    select {_COLUMNS} from users
+    where cast(:part as text) is null or id = :id or strpos(lower(concat_ws(' ', name, email)), lower(:part)) > 0
+    order by email limit :limit
+    """
+)
 _BY_EMAIL = text(f"select {_COLUMNS} from users where lower(email) = lower(:value)")
 
 

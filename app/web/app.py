@@ -22,10 +22,12 @@ from app.realtime.feed import Feed
 from app.realtime.presence import connections_by_id
 from app.realtime.server import attach_realtime
 from app.web import (
+    access,
     braindumps,
     bulk,
     calendar,
     calendar_files,
+    console_files,
     email,
     health,
     jobs,
@@ -71,7 +73,9 @@ BLUEPRINTS = (
     pausing,
     schedules,
     upkeep,
+    access,
     pages,
+    console_files,
 )  # in the order of the API's description
 
 

@@ -81,3 +81,12 @@ Timezone = Annotated[
 ]
 UserId = Annotated[StrictStr, Field(description="Id of the user; one that is not known, or no id at all, is 404.")]
 ProjectIds = Annotated[list[Annotated[Text, Field(max_length=100)]], Field(max_length=1000)]
+
+
+def _page_size(value: Any) -> Any:
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= 6):
+        raise ValueError("expects a number from 1 to 100")
+    return value
+
+
+Limit = Annotated[int, BeforeValidator(_page_size), Field(ge=1, le=100)]

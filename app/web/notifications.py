@@ -17,7 +17,7 @@ from app.queue.notification_events import read_payload
 from app.queue.reads import InvalidCursor
 from app.web.endpoint import caller, endpoint, reading, services
 from app.web.errors import ApiError, invalid, not_found
-from app.web.fields import UserId
+from app.web.fields import Limit, UserId
 from app.web.notification_schemas import (
     NotificationsReply,
     PushKeyReply,
@@ -34,7 +34,7 @@ from app.web.notification_schemas import (
 )
 from app.web.people import known_user
 from app.web.schemas import Request
-from app.web.users import MAX_CURSOR, Limit
+from app.web.users import MAX_CURSOR
 
 blueprint = Blueprint("notifications", __name__)
 

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Annotated, Any, Literal, get_args
 
 from flask import Blueprint
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from app.features.briefs.days import read_day
 from app.features.briefs.reads import find_brief, list_briefs
@@ -18,7 +18,7 @@ from app.queue.catalog import JOB_TYPES
 from app.queue.reads import InvalidCursor, list_user_jobs
 from app.web.endpoint import endpoint, reading, services
 from app.web.errors import invalid, not_found
-from app.web.fields import Day, parse_date, zone_or_utc
+from app.web.fields import Day, Limit, parse_date, zone_or_utc
 from app.web.people import known_user
 from app.web.schemas import BriefPage, BriefsReply, JobsReply, JobStatus, Request
 from app.web.user_schemas import DayReply, Profile, ProjectsReply, TextsReply
@@ -26,15 +26,6 @@ from app.web.user_schemas import DayReply, Profile, ProjectsReply, TextsReply
 blueprint = Blueprint("users", __name__)
 
 MAX_CURSOR = 500  # characters
-
-
-def _page_size(value: Any) -> Any:
-    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= 6):
-        raise ValueError("expects a number from 1 to 100")
-    return value
-
-
-Limit = Annotated[int, BeforeValidator(_page_size), Field(ge=1, le=100)]
 
 
 class JobsQuery(Request):

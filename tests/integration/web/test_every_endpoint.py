@@ -98,9 +98,11 @@ OTHERS: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "/queue/stale-stats?thresholdHours=24", {}),
     ("POST", "/queue/cleanup", {"staleThresholdHours": 24, "oldFailedJobsDays": 7, "dryRun": True}),
     ("GET", "/metrics", {}),
+    ("GET", "/users?text=ada&limit=5", {}),
 ]  # fmt: skip
 PUBLIC = [
     ("GET", "/health", {}),
+    ("GET", "/access", {}),
     ("GET", "/push/public-key", {}),
     ("GET", "/email/track/open/x", {}),
     ("GET", "/email/track/click/x?url=https://example.com", {}),

@@ -1,0 +1,30 @@
+// Every page of the console, once: its path, its place in the menu, who may see it. Each is loaded when it is first opened.
+import { lazy } from 'preact-iso';
+import type { ComponentType } from 'preact';
+
+/** The parts of the address that the path names with `:`. */
+export interface Parts {
+  id?: string;
+}
+
+export interface PageRoute {
+  path: string;
+  title: string;
+  /** For whom: operators need the service key where AUTH_MODE=jwt. */
+  who: 'operator' | 'user';
+  component: ComponentType<Parts>;
+  /** The second key of its shortcut (`g` comes first), and its place in the menu; without one it is no entry there. */
+  key?: string;
+}
+
+export const routes: PageRoute[] = [
+  { path: '/', title: 'Overview', who: 'operator', key: 'o', component: lazy(() => import('./pages/overview')) },
+];
+
+/** Where a page of the menu leads to, by who is looking. */
+export function menu(who: PageRoute['who']): PageRoute[] {
+  return routes.filter(route => route.key && route.who === who);
+}
+
+/** What `/` shows to those who are no operators. */
+export const firstUserPage: PageRoute['component'] = lazy(() => import('./user/home'));
