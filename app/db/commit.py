@@ -1,16 +1,18 @@
-"""A transaction whose commit is never a riddle: when its answer is lost, the database is asked how it ended."""
+"""A commit is never a riddle: when its answer is lost, the database is asked how it ended, or what may be repeated is repeated."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 PATIENCE = 5.0  # seconds to find out
+T = TypeVar("T")
 
 NOT_YET_GIVEN = "22023"  # what Postgres says of a number beyond those it gave: the crash took the transaction along
 
@@ -47,6 +49,28 @@ def transaction(engine: Engine, patience: float = PATIENCE) -> Iterator[Connecti
             return
     if not _committed(engine, number, noted_at, patience):
         raise lost
+
+
+def repeated(engine: Engine, statement: Callable[[Connection], T], patience: float = PATIENCE) -> T:
+    """Run one statement as a transaction of its own, and again when its answer was lost: only for one that finds what it made
+    the first time. One round trip, where `transaction` takes four.
+
+    Raises sqlalchemy's error when it surely was not done, OutcomeUnknown when the database stays away for `patience` seconds.
+    """
+    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    end: float | None = None  # of the patience, once an answer was lost
+    while True:
+        try:
+            with autocommit.connect() as conn:
+                return statement(conn)
+        except SQLAlchemyError as error:
+            if isinstance(error, DBAPIError) and error.connection_invalidated:
+                end = end or time.monotonic() + patience
+            elif end is None:
+                raise
+            if time.monotonic() >= end:
+                raise OutcomeUnknown("the database went away while it was told") from error
+        time.sleep(0.1)
 
 
 def _committed(engine: Engine, number: str, noted_at: datetime | None, patience: float) -> bool:

@@ -102,22 +102,6 @@ def find_jobs(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, JobRow]:
     return {job.id: job for job in (JobRow(*row) for row in rows)}
 
 
-def find_brief_job(conn: Connection, user_id: UUID, brief_date: str) -> JobRow | None:
-    """The newest brief job of a user and date (YYYY-MM-DD) that neither failed nor was cancelled, a live one first."""
-    row = conn.execute(
-        text(
-            f"""
-            {_SELECT}
-            where user_id = :user_id and job_type = 'generate_daily_brief' and metadata ->> 'briefDate' = :brief_date
-              and status not in ('failed', 'cancelled')
-            order by status = 'completed', created_at desc limit 1
-            """
-        ),
-        {"user_id": user_id, "brief_date": brief_date},
-    ).first()
-    return JobRow(*row) if row else None
-
-
 def find_live_jobs(conn: Connection, user_id: UUID, job_type: str) -> list[JobRow]:
     """A user's jobs of a type that wait or run, oldest first."""
     rows = conn.execute(

@@ -1,4 +1,4 @@
-"""What people do to jobs from outside: cancel, bring forward, retry (CONTRACT 2 and 5)."""
+"""What people do to jobs from outside: cancel, retry (CONTRACT 2 and 5)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,6 @@ def cancel_brief_jobs_for_date(conn: Connection, user_id: UUID, brief_date: str,
         {"user_id": user_id, "brief_date": brief_date, "exclude": exclude},
     ).one()
     return list(row.cancelled_job_ids)
-
-
-def bring_forward(conn: Connection, job_id: UUID) -> JobRow | None:
-    """Make a waiting job due now, at priority 1. Returns the job as it is then, or None when it was not waiting."""
-    moved = conn.execute(
-        text("select reschedule_queue_job(id, least(scheduled_for, now()), 1) from queue_jobs where id = :id"), {"id": job_id}
-    ).scalar()
-    return find_job(conn, str(job_id)) if moved else None
 
 
 def retry_job(conn: Connection, job_id: UUID) -> AddedJob:

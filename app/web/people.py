@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from sqlalchemy import Connection
 
 from app.identity.users import User, find_user, parse_user_id
@@ -12,13 +14,19 @@ from app.web.errors import ApiError, invalid, not_found
 
 def known_user(conn: Connection, user_id: str) -> User:
     """Raises 404 `User not found` for an id nobody has, 403 for somebody else's."""
-    known = parse_user_id(user_id)
-    if known is not None and not caller().may_act_for(known):
-        raise ApiError(403, "Not your data")
+    known = own_id(user_id)
     user = find_user(conn, known) if known is not None else None
     if user is None:
         raise not_found("User")
     return user
+
+
+def own_id(user_id: str) -> UUID | None:
+    """The id, whether or not somebody has it; None for what is no id. Raises 403 for somebody else's."""
+    known = parse_user_id(user_id)
+    if known is not None and not caller().may_act_for(known):
+        raise ApiError(403, "Not your data")
+    return known
 
 
 def session_user(conn: Connection, named: str | None) -> User:

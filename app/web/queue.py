@@ -9,7 +9,8 @@ from app.queue.reads import queue_stats
 from app.queue.steering import cancel_brief_jobs_for_date
 from app.web.brief_requests import queue_brief
 from app.web.endpoint import endpoint, reading, services
-from app.web.people import known_user
+from app.web.errors import not_found
+from app.web.people import known_user, own_id
 from app.web.schemas import CancelBriefReply, CancelBriefRequest, QueueBriefReply, QueueBriefRequest, StatsReply
 
 blueprint = Blueprint("queue", __name__)
@@ -18,12 +19,13 @@ blueprint = Blueprint("queue", __name__)
 @endpoint(blueprint, "POST", "/queue/brief", body=QueueBriefRequest, reply=QueueBriefReply, errors=(404,))
 def post_brief(body: QueueBriefRequest) -> QueueBriefReply:
     """Queue a daily brief, or find the job that makes it already"""
-    with transaction(services().engine) as conn:
-        user = known_user(conn, body.userId)
-        queued = queue_brief(conn, user, body, services().clock.now())
+    user_id = own_id(body.userId)
+    queued = queue_brief(services().engine, user_id, body, services().clock.now()) if user_id else None
+    if queued is None:
+        raise not_found("User")
     return QueueBriefReply(
-        jobId=queued.job_id,
-        scheduledFor=queued.scheduled_for,
+        jobId=queued.job_name,
+        scheduledFor=queued.due_at,
         briefDate=queued.brief_date,
         deduplicated=queued.deduplicated,
     )

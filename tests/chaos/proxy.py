@@ -30,7 +30,7 @@ class Proxy:
         self._flows = asyncio.Event()
         self._flows.set()
         self._refusing = False
-        self._at_commit: Callable[[], None] | None = None
+        self._losing: tuple[bytes, Callable[[], None]] | None = None
         self._wires: set[_Wire] = set()
         self._ready = threading.Event()
         self.port = 0
@@ -69,11 +69,15 @@ class Proxy:
 
     def lose_answer_of_commit(self, then: Callable[[], None] = lambda: None) -> None:
         """Let the next COMMIT through, lose its answer with its connection, and call `then` in between."""
-        self._at_commit = then
+        self._losing = (COMMIT, then)
+
+    def lose_answer_of(self, words: str, then: Callable[[], None] = lambda: None) -> None:
+        """The same for the next statement that holds these words."""
+        self._losing = (words.encode(), then)
 
     def calm(self) -> None:
         """No fault is left but the wires that are deaf for good: those are closed."""
-        self._at_commit = None
+        self._losing = None
         self._refusing = False
         self._call(lambda: [self._close(wire) for wire in list(self._wires) if wire.deaf])
         self.resume()
@@ -121,7 +125,7 @@ class Proxy:
                 if to_client and wire.committing:
                     self._answer_lost(wire)
                     return
-                if not to_client and self._at_commit is not None and COMMIT in data:
+                if not to_client and self._losing is not None and self._losing[0] in data:
                     wire.committing = True
                 writer.write(data)
                 await writer.drain()
@@ -132,9 +136,9 @@ class Proxy:
             self._close(wire)
 
     def _answer_lost(self, wire: _Wire) -> None:
-        then, self._at_commit = self._at_commit, None
-        if then is not None:
-            then()
+        losing, self._losing = self._losing, None
+        if losing is not None:
+            losing[1]()
         self._close(wire)
 
     def _close(self, wire: _Wire) -> None:

@@ -209,7 +209,7 @@ class WorkerCommitLost(Fault):
 
 
 class ApiCommitLost(Fault):
-    """api: COMMIT done, its answer lost."""
+    """api: a job added, the answer lost."""
 
     def inject(self) -> None:
-        self.any("api").postgres.lose_answer_of_commit()
+        self.any("api").postgres.lose_answer_of("queue_brief_job")

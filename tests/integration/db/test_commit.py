@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from app.db.commit import WHO, OutcomeUnknown, _committed, transaction
+from app.db.commit import WHO, OutcomeUnknown, _committed, repeated, transaction
 from app.db.engine import make_engine
 from tests.chaos.proxy import Proxy
 from tests.support.servers import Database, plain_settings
@@ -88,3 +88,25 @@ def test_a_number_that_was_never_given_is_that_of_a_transaction_which_is_gone(da
     with database.engine.connect() as conn:
         ahead = str(int(conn.execute(text("select pg_current_xact_id()::text")).scalar_one()) + 1000)
     assert not _committed(database.engine, ahead, None, 1.0)
+
+
+ADD_ONCE = text("select job_id, deduplicated from enqueue_job(null, 'other', '{}', p_dedup_key => 'once')")
+
+
+def test_a_statement_whose_answer_was_lost_is_repeated_and_finds_what_it_made(database: Database, engine: Engine, wire: Proxy) -> None:
+    wire.lose_answer_of("enqueue_job")
+    _, deduplicated = repeated(engine, lambda conn: conn.execute(ADD_ONCE).one())
+    assert deduplicated
+    with database.engine.connect() as conn:
+        assert conn.execute(text("select count(*) from queue_jobs")).scalar_one() == 1
+
+
+def test_what_surely_was_not_done_is_told_at_once_and_what_may_be_is_left_open(engine: Engine, wire: Proxy) -> None:
+    with pytest.raises(DBAPIError, match="no_such_table"):
+        repeated(engine, lambda conn: conn.execute(text("select * from no_such_table")))
+
+    wire.lose_answer_of("enqueue_job", lambda: wire.refuse(True))
+    with pytest.raises(OutcomeUnknown):
+        repeated(engine, lambda conn: conn.execute(ADD_ONCE), patience=0.3)
+    with pytest.raises(OperationalError):  # nothing was sent
+        repeated(engine, lambda conn: conn.execute(ADD_ONCE), patience=0.3)

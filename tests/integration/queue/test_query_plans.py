@@ -109,7 +109,10 @@ HOT: dict[str, tuple[Callable[[Full, Connection], Any], str, int]] = {
     "find by name": (lambda f, c: reads.find_job(c, "job-77"), "queue_jobs_queue_job_id_key", 3),
     "find by id": (lambda f, c: reads.find_job(c, str(f.pending)), "queue_jobs_pkey", 3),
     "find several": (lambda f, c: reads.find_jobs(c, [f.pending, f.running.id]), "queue_jobs_pkey", 5),
-    "find the brief": (lambda f, c: reads.find_brief_job(c, f.user, "2030-01-02"), "idx_queue_jobs_user_briefs", 220),
+    "queue a brief": (
+        lambda f, c: c.execute(text("select * from queue_brief_job(:user, now(), '', p_brief_date => '2030-01-02')"), {"user": f.user}).all(),
+        "idx_queue_jobs_user_briefs", 220,
+    ),
     "cancel": (lambda f, c: steering.cancel_job(c, f.pending), "queue_jobs_pkey", 5),
     "cancel a day's briefs": (lambda f, c: steering.cancel_brief_jobs_for_date(c, f.user, "2030-01-02"), "idx_queue_jobs_user_briefs", 220),
     "add with a key": (

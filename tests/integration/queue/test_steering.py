@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -88,17 +88,6 @@ def test_a_time_that_no_client_can_read_is_no_time_to_move_to(sql: Client) -> No
     job = sql.add()
     with pytest.raises(psycopg.errors.CheckViolation):
         sql.run("select reschedule_queue_job(%s, 'infinity')", job)
-
-
-def test_bring_forward(database: Database, sql: Client) -> None:
-    future, due, running = sql.add(scheduled_for=LATER), sql.add(), sql.in_state("processing")
-    with database.engine.begin() as conn:
-        now = steering.bring_forward(conn, future)
-        assert now is not None and now.priority == 1 and now.scheduled_for <= datetime.now(UTC) + timedelta(minutes=1)
-        was = sql.job(due)["scheduled_for"]
-        brought = steering.bring_forward(conn, due)
-        assert brought is not None and brought.scheduled_for == was
-        assert steering.bring_forward(conn, running) is None and steering.bring_forward(conn, uuid.uuid4()) is None
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])

@@ -1,0 +1,1 @@
+drop function queue_brief_job;
