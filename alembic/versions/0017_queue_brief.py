@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from app.db.frozen_sql import run_sql
 
-revision = "0016_queue_brief"
-down_revision = "0015_sms_following"
+revision = "0017_queue_brief"
+down_revision = "0016_presence"
 branch_labels = None
 depends_on = None
 
