@@ -40,6 +40,17 @@ def report(
     )
 
 
+def host_is_alive(conn: Connection, kind: str, host: str, *, within: float) -> bool:
+    """Whether a process of that kind and host gave a sign of life in the last `within` seconds, by the database's clock."""
+    return conn.execute(
+        text(
+            "select exists (select from queue_processes where kind = :kind and host = :host "
+            "and heartbeat_at > clock_timestamp() - make_interval(secs => :within))"
+        ),
+        {"kind": kind, "host": host, "within": within},
+    ).scalar_one()
+
+
 def leave(conn: Connection, name: str) -> None:
     """The process ends: its row and its dispatch marks go."""
     conn.execute(text("delete from queue_processes where name = :name"), {"name": name})
