@@ -19,6 +19,12 @@ export interface PageRoute {
 
 export const routes: PageRoute[] = [
   { path: '/', title: 'Overview', who: 'operator', key: 'o', component: lazy(() => import('./pages/overview')) },
+  { path: '/console/today', title: 'Today', who: 'user', key: 't', component: lazy(() => import('./user/home')) },
+  { path: '/console/calendar', title: 'Calendar', who: 'user', key: 'c', component: lazy(() => import('./user/calendar')) },
+  { path: '/console/projects', title: 'Projects', who: 'user', key: 'p', component: lazy(() => import('./user/projects')) },
+  { path: '/console/projects/:id', title: 'Project', who: 'user', component: lazy(() => import('./user/project')) },
+  { path: '/console/texts', title: 'Text messages', who: 'user', key: 'x', component: lazy(() => import('./user/texts')) },
+  { path: '/console/notifications', title: 'Notifications', who: 'user', key: 'n', component: lazy(() => import('./user/inbox')) },
 ];
 
 /** Where a page of the menu leads to, by who is looking. */
