@@ -113,7 +113,7 @@ class Settings(SettingsFromFiles):
     queue_failed_kept_days: Annotated[float, Field(ge=0, le=100_000)] = Field(7.0, description="Days until a failed job moves to the archive.")
     queue_archive_kept_months: Annotated[int, Field(ge=0, le=1200)] = Field(24, description="Months the archive is kept; 0 for ever.")
     job_modules: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Further modules with processors of jobs, imported by every worker, separated by commas."
+        (), description="Further modules with job types and processors of your own, separated by commas; every process imports them."
     )
     engagement_backoff_enabled: bool = Field(False, description="Send re-engagement briefs to users who stay away.")
 

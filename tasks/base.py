@@ -103,7 +103,7 @@ def processor(
     known = JOB_TYPES[job_type]
 
     def register(function: Processor) -> JobTask:
-        celery.tasks.pop(job_type, None)  # the stand-in of a type that had no processor
+        celery.tasks.pop(job_type, None)  # a module of JOB_MODULES takes the place of ours
         return celery.task(
             function,
             name=job_type,

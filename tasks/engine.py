@@ -10,7 +10,8 @@ from celery import Celery
 from kombu import Queue
 from kombu.utils.objects import cached_property
 
-from app.queue.catalog import JOB_TYPES, QUEUES
+from app.queue.catalog import JOB_TYPES, queues
+from app.queue.own_types import load
 from app.settings import Settings, SettingsError, get_settings
 from tasks.transport import transport_for
 
@@ -27,6 +28,8 @@ class JobCelery(Celery):
     """Celery, except that a catalogued task is sent by adding its row: the dispatcher sends the message."""
 
     def send_task(self, name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        if name not in JOB_TYPES:
+            load(get_settings().job_modules)  # it may be one of yours, in a program that only sends
         if name in JOB_TYPES:
             if name not in self.tasks:  # a program that only sends has imported nothing yet
                 self.loader.import_default_modules()
@@ -86,9 +89,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_redirect_stdouts": False,
         "worker_send_task_events": False,
         "task_default_queue": TICKS,
-        "task_queues": [Queue(name) for name in (*QUEUES, TICKS)],
         "task_create_missing_queues": False,
-        "task_routes": {job_type.name: {"queue": job_type.queue} for job_type in JOB_TYPES.values()},
+        **routing(),
         "timezone": "UTC",
         "enable_utc": True,
         "beat_scheduler": "tasks.beat:TickScheduler",
@@ -100,12 +102,19 @@ def configuration(settings: Settings) -> dict[str, Any]:
             "tasks.notifications",
             "tasks.onboarding",
             "tasks.phases",
-            "tasks.jobs",
             "tasks.sms",
             "tasks.ticks",
             "tasks.upkeep",
-            *settings.job_modules,
+            "tasks.jobs",  # the last: JOB_MODULES, which may take the place of ours, and what is left
         ),
+    }
+
+
+def routing() -> dict[str, Any]:
+    """Which queues there are, and which type's messages go where, as the catalog has it now."""
+    return {
+        "task_queues": [Queue(name) for name in (*queues(), TICKS)],
+        "task_routes": {job_type.name: {"queue": job_type.queue} for job_type in JOB_TYPES.values()},
     }
 
 

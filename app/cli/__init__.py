@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from app.cli import alive, bench, brief, doctor, import_files, jobs, keys, running, services
+from app.cli import alive, bench, brief, doctor, import_files, job_types, jobs, keys, running, services
 from app.embedded.processes import StartError
 from app.settings import SettingsError
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (running, services, import_files, brief, jobs, keys, doctor, alive, bench):
+for _module in (running, services, import_files, brief, jobs, job_types, keys, doctor, alive, bench):
     _module.register(app)
 
 

@@ -16,15 +16,21 @@ def api() -> None:
 
 
 def migrate(revision: str = typer.Argument("head", help="Revision to bring the database to.")) -> None:
-    """Bring DATABASE_URL to the newest revision."""
+    """Bring DATABASE_URL to the newest revision, and tell it of the job types of JOB_MODULES."""
     from alembic.util.exc import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
+    from app.db.engine import make_engine
     from app.db.migrate import upgrade
+    from app.queue import own_types
 
-    load_settings()
+    settings = load_settings()
+    own_types.load(settings.job_modules)
     try:
         upgrade(revision)
+        if revision == "head":
+            with make_engine(settings, application_name="buildos migrate", pool_size=1).begin() as conn:
+                own_types.sync(conn)
     except (SQLAlchemyError, CommandError) as error:
         raise StartError(f"the database could not be migrated: {first_line(error)}") from None
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from app.queue.catalog import JOB_TYPES, read_metadata
+from app.queue.catalog import find_type, read_metadata
 from app.queue.errors import InvalidMetadata, UnknownUser
 
 
@@ -49,7 +49,7 @@ def add_job(
     The default priority is the type's. Raises InvalidMetadata when the metadata does not fit its type's model or is not
     JSON that Postgres can store or the key is too long, and UnknownUser. Nothing runs before the caller's transaction commits.
     """
-    known = JOB_TYPES[job_type]
+    known = find_type(job_type)
     check_job(job_type, user_id, metadata, dedup_key)
     if user_id is not None and conn.execute(text("select 1 from users where id = :id"), {"id": user_id}).first() is None:
         raise UnknownUser("User not found")
@@ -79,7 +79,7 @@ def check_job(job_type: str, user_id: UUID | None, metadata: dict[str, Any], ded
     if dedup_key is not None and ("\x00" in dedup_key or not 1 <= len(dedup_key) <= MOST_KEY_LENGTH):
         raise InvalidMetadata("dedupKey", f"expects 1 to {MOST_KEY_LENGTH} characters")
     read_metadata(job_type, metadata, user_id)
-    if user_id is None and JOB_TYPES[job_type].needs_user:
+    if user_id is None and find_type(job_type).needs_user:
         raise UnknownUser("a job of this type needs a user")
 
 

@@ -1,7 +1,11 @@
-"""Every type of job, once: its queue, its priority, its models, how long it may take (CONTRACT 4)."""
+"""Every type of job, once: its label, its queue, its priority, its models, how long it may take (CONTRACT 4).
+
+A type of your own is added from outside, by a module that JOB_MODULES names: `app.jobs`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,11 +21,13 @@ from app.queue.errors import InvalidMetadata
 class JobType:
     """One type of job.
 
-    `queue` is the Celery queue its messages go to; `priority` the default of a job added over HTTP (1 = highest).
+    `label` is what people read; `queue` is the Celery queue its messages go to; `priority` the default of a job added over HTTP (1 = highest).
     Jobs of a `leasable` type are short, and may share a message while many wait. `soft_limit` and `hard_limit` are seconds: at the first the run is asked to stop, at the second its process is ended.
+    `run` is the processor of a type from outside; ours are named in `tasks`.
     """
 
     name: str
+    label: str
     queue: str
     metadata: type[BaseModel]
     result: type[BaseModel]
@@ -31,38 +37,53 @@ class JobType:
     max_attempts: int = 3
     needs_user: bool = True
     leasable: bool = False
+    run: Callable[[Any], Any] | None = None
 
 
 _TYPES = (
-    JobType("generate_daily_brief", "briefs", m.DailyBriefMetadata, m.DailyBriefResult, 10, 540, 600),
-    JobType("generate_brief_email", "email", m.BriefEmailMetadata, m.BriefEmailResult),
-    JobType("generate_phases", "planning", m.PhasesMetadata, m.PhasesResult, 5, 540, 600),
-    JobType("onboarding_analysis", "planning", m.OnboardingMetadata, m.OnboardingResult, 1, 540, 600),
-    JobType("send_sms", "notify", m.SmsMetadata, m.SmsResult, 10, 50, 60, leasable=True),
-    JobType("schedule_daily_sms", "notify", m.DailySmsMetadata, m.DailySmsResult, 5, 110, 120, leasable=True),
-    JobType("send_notification", "notify", n.NotificationMetadata, n.NotificationResult, 5, 110, 120, leasable=True),
-    JobType("send_notification_email", "email", m.NotificationEmailMetadata, m.MessageResult),
-    JobType("process_brain_dump", "planning", m.BrainDumpMetadata, m.BrainDumpResult, 5, 540, 600),
-    JobType("send_email", "email", m.EmailMetadata, m.MessageResult),
-    JobType("sync_calendar", "upkeep", m.CalendarSyncMetadata, m.CalendarSyncResult, 5, 540, 600),
-    JobType("update_recurring_tasks", "upkeep", m.RecurringTasksMetadata, m.RecurringTasksResult, 10, 540, 600, needs_user=False),
-    JobType("cleanup_old_data", "upkeep", m.CleanupMetadata, m.CleanupResult, 10, 3540, 3600, needs_user=False),
-    JobType("other", "upkeep", m.JobMetadata, m.OpenResult, 10, needs_user=False),
+    JobType("generate_daily_brief", "Daily brief", "briefs", m.DailyBriefMetadata, m.DailyBriefResult, 10, 540, 600),
+    JobType("generate_brief_email", "Brief by mail", "email", m.BriefEmailMetadata, m.BriefEmailResult),
+    JobType("generate_phases", "Project phases", "planning", m.PhasesMetadata, m.PhasesResult, 5, 540, 600),
+    JobType("onboarding_analysis", "Onboarding analysis", "planning", m.OnboardingMetadata, m.OnboardingResult, 1, 540, 600),
+    JobType("send_sms", "Text message", "notify", m.SmsMetadata, m.SmsResult, 10, 50, 60, leasable=True),
+    JobType("schedule_daily_sms", "Day's reminders", "notify", m.DailySmsMetadata, m.DailySmsResult, 5, 110, 120, leasable=True),
+    JobType("send_notification", "Notification", "notify", n.NotificationMetadata, n.NotificationResult, 5, 110, 120, leasable=True),
+    JobType("send_notification_email", "Notification by mail", "email", m.NotificationEmailMetadata, m.MessageResult),
+    JobType("process_brain_dump", "Brain dump", "planning", m.BrainDumpMetadata, m.BrainDumpResult, 5, 540, 600),
+    JobType("send_email", "Mail", "email", m.EmailMetadata, m.MessageResult),
+    JobType("sync_calendar", "Calendar sync", "upkeep", m.CalendarSyncMetadata, m.CalendarSyncResult, 5, 540, 600),
+    JobType("update_recurring_tasks", "Recurring tasks", "upkeep", m.RecurringTasksMetadata, m.RecurringTasksResult, 10, 540, 600, needs_user=False),
+    JobType("cleanup_old_data", "Cleanup", "upkeep", m.CleanupMetadata, m.CleanupResult, 10, 3540, 3600, needs_user=False),
+    JobType("other", "Other", "upkeep", m.JobMetadata, m.OpenResult, 10, needs_user=False),
 )
 
 JOB_TYPES: dict[str, JobType] = {job_type.name: job_type for job_type in _TYPES}
-QUEUES: tuple[str, ...] = tuple(dict.fromkeys(job_type.queue for job_type in _TYPES))
+OURS = frozenset(JOB_TYPES)
+
+
+def find_type(name: str) -> JobType:
+    """The type of that name. Raises InvalidMetadata where this process knows none: its module is missing in JOB_MODULES here."""
+    known = JOB_TYPES.get(name)
+    if known is None:
+        raise InvalidMetadata("jobType", f"{name} is not known here: is its module in JOB_MODULES?")
+    return known
+
+
+def queues() -> tuple[str, ...]:
+    """Every queue that a type names, once."""
+    return tuple(dict.fromkeys(job_type.queue for job_type in JOB_TYPES.values()))
 
 
 def types_of_queues(queues: set[str]) -> list[str]:
     """Names of the job types whose messages go to one of `queues`."""
-    return [job_type.name for job_type in _TYPES if job_type.queue in queues]
+    return [job_type.name for job_type in JOB_TYPES.values() if job_type.queue in queues]
 
 
 def read_metadata(job_type: str, metadata: dict[str, Any], user_id: UUID | None) -> BaseModel:
     """`metadata` as its type's model. Raises InvalidMetadata naming the first field that is wrong."""
+    known = find_type(job_type)
     try:
-        parsed = JOB_TYPES[job_type].metadata.model_validate(metadata)
+        parsed = known.metadata.model_validate(metadata)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])

@@ -26,13 +26,11 @@ def resume(conn: Connection, job_type: str) -> None:
 
 def paused_types(conn: Connection) -> list[str]:
     """The job types that are paused, by name."""
+    names = {f"paused.{name}": name for name in JOB_TYPES}
     keys = conn.execute(
-        text("select key from queue_settings where key = any(:keys) and value = 'true'"), {"keys": list(_KEYS)}
+        text("select key from queue_settings where key = any(:keys) and value = 'true'"), {"keys": list(names)}
     )
-    return sorted(_KEYS[key] for key in keys.scalars())
-
-
-_KEYS = {f"paused.{name}": name for name in JOB_TYPES}
+    return sorted(names[key] for key in keys.scalars())
 
 
 def _write(conn: Connection, job_type: str, value: str) -> None:

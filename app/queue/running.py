@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -24,14 +23,17 @@ log = logging.getLogger(__name__)
 CHECKPOINT_EVERY = 1.0  # seconds between looks at the row, however often a loop calls checkpoint()
 
 
-class RunningJob:
+M = TypeVar("M")
+
+
+class RunningJob(Generic[M]):
     """A claimed job, for as long as it is ours. Raises InvalidMetadata when its metadata does not fit its type's model."""
 
     def __init__(self, engine: Engine, held: Claim):
         self._engine = engine
         self._held = held
         self._looked = time.monotonic()
-        self.metadata: BaseModel = read_metadata(held.job_type, held.metadata, held.user_id)
+        self.metadata: M = read_metadata(held.job_type, held.metadata, held.user_id)
 
     @property
     def id(self) -> UUID:

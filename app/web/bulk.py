@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from flask import Blueprint
 from pydantic import Field, ValidationError
@@ -14,7 +14,7 @@ from app.queue.catalog import JOB_TYPES
 from app.queue.errors import InvalidMetadata, PermanentError
 from app.queue.reads import iso
 from app.web.endpoint import caller, endpoint, services
-from app.web.fields import Instant, Text, UserId
+from app.web.fields import Instant, JobTypeName, Text, UserId
 from app.web.schemas import BulkReply, Request
 
 blueprint = Blueprint("bulk", __name__)
@@ -26,7 +26,7 @@ LOWEST_PRIORITY = 1_000_000
 class BulkJob(Request):
     """A job of any type. An upkeep type needs no user, and the service key."""
 
-    jobType: Literal[tuple(JOB_TYPES)]
+    jobType: JobTypeName
     userId: UserId | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     priority: Annotated[int, Field(strict=True, ge=1, le=LOWEST_PRIORITY)] | None = Field(None, description="1 = highest.")

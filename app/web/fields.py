@@ -8,7 +8,11 @@ from functools import lru_cache
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictStr, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, StrictBool, StrictStr, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from app.queue.catalog import JOB_TYPES
 
 # Beyond these years, arithmetic with days and time zones leaves what Python and browsers can hold.
 FIRST_YEAR, LAST_YEAR = 1970, 2999
@@ -79,6 +83,22 @@ Instant = Annotated[datetime, BeforeValidator(parse_instant), WithJsonSchema({"t
 Timezone = Annotated[
     str, BeforeValidator(parse_timezone), WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]})
 ]
+
+
+class _OfTheCatalog:
+    """The names there are when the API is described: modules of JOB_MODULES may have added some."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "enum": list(JOB_TYPES)}
+
+
+def _known_type(value: str) -> str:
+    if value not in JOB_TYPES:
+        raise ValueError(f"expects one of {', '.join(JOB_TYPES)}")
+    return value
+
+
+JobTypeName = Annotated[StrictStr, AfterValidator(_known_type), _OfTheCatalog()]
 UserId = Annotated[StrictStr, Field(description="Id of the user; one that is not known, or no id at all, is 404.")]
 ProjectIds = Annotated[list[Annotated[Text, Field(max_length=100)]], Field(max_length=1000)]
 

@@ -100,11 +100,15 @@ class Server(BaseApplication):
 
     def load(self) -> Any:
         """In the worker, with the standard library patched."""
+        from app.queue import own_types
         from app.web.app import create_app
         from app.wiring import build
 
         configure_logs(self._settings)
-        return create_app(build(self._settings, application_name="buildos api"))
+        services = build(self._settings, application_name="buildos api")
+        own_types.load(self._settings.job_modules)
+        own_types.announce(services.engine)
+        return create_app(services)
 
 
 def bind(settings: Settings) -> socket.socket:

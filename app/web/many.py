@@ -9,11 +9,10 @@ from pydantic import Field
 
 from app.identity.users import find_user, parse_user_id
 from app.queue import many
-from app.queue.catalog import JOB_TYPES
 from app.queue.many import JobFilter
 from app.web.endpoint import endpoint, reading, services
 from app.web.errors import invalid, not_found
-from app.web.fields import Flag, Instant, Text, UserId
+from app.web.fields import Flag, Instant, JobTypeName, Text, UserId
 from app.web.schemas import BulkSteerReply, JobStatus, Request
 
 blueprint = Blueprint("many", __name__)
@@ -22,7 +21,7 @@ blueprint = Blueprint("many", __name__)
 class Filter(Request):
     """Which jobs; all that is given must hold."""
 
-    type: Literal[*JOB_TYPES] | None = None
+    type: JobTypeName | None = None
     status: Literal[*get_args(JobStatus), "queued_for_retry"] | None = Field(
         None, description="queued_for_retry means retrying."
     )

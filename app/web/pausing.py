@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from flask import Blueprint
 
 from app.db.commit import transaction
 from app.queue import pausing
-from app.queue.catalog import JOB_TYPES
 from app.web.endpoint import endpoint, services
+from app.web.fields import JobTypeName
 from app.web.schemas import PauseReply, Request
 
 blueprint = Blueprint("pausing", __name__)
 
 
 class PauseRequest(Request):
-    jobType: Literal[*JOB_TYPES]
+    jobType: JobTypeName
 
 
 @endpoint(blueprint, "POST", "/queue/pause", body=PauseRequest, reply=PauseReply, operator=True)

@@ -14,11 +14,10 @@ from app.features.briefs.rules import local_day
 from app.features.phases.reads import list_projects
 from app.features.sms.reads import messages_between
 from app.formats.markdown import safe_html
-from app.queue.catalog import JOB_TYPES
 from app.queue.reads import InvalidCursor, list_user_jobs
 from app.web.endpoint import endpoint, reading, services
 from app.web.errors import invalid, not_found
-from app.web.fields import Day, Limit, parse_date, zone_or_utc
+from app.web.fields import Day, JobTypeName, Limit, parse_date, zone_or_utc
 from app.web.people import known_user
 from app.web.schemas import BriefPage, BriefsReply, JobsReply, JobStatus, Request
 from app.web.user_schemas import DayReply, Profile, ProjectsReply, TextsReply
@@ -29,7 +28,7 @@ MAX_CURSOR = 500  # characters
 
 
 class JobsQuery(Request):
-    type: Literal[*JOB_TYPES] | None = None
+    type: JobTypeName | None = None
     status: Literal[*get_args(JobStatus), "queued_for_retry"] | None = Field(
         None, description="queued_for_retry means retrying."
     )

@@ -13,7 +13,7 @@ from kombu import Exchange, Queue
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.engine import make_engine
-from app.queue import claims, processes, upkeep
+from app.queue import claims, own_types, processes, upkeep
 from app.queue.catalog import types_of_queues
 from app.queue.errors import describe
 from app.settings import get_settings
@@ -53,6 +53,7 @@ class Dispatcher(bootsteps.StartStopStep):
         settings = get_settings()
         self._engine = make_engine(settings, application_name="buildos dispatcher", pool_size=4, ping=False)
         self._write_settings(settings)
+        own_types.announce(self._engine)
         self._dispatch = DispatchLoop(
             self._engine, settings, self._name, types_of_queues(set(self._families)),
             make_sender(worker.app, settings, self._queue),

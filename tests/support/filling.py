@@ -17,6 +17,7 @@ ODD: dict[str, dict[str, str]] = {
     "row_events": {"event": "'test'"},
     "queue_processes": {"kind": "'worker'"},
     "queue_settings": {"key": "'filled'"},
+    "job_types": {"name": "'filled_' || left(md5(random()::text), 8)"},
     "user_brief_preferences": {"is_active": "false"},
 }
 BY_TYPE = {

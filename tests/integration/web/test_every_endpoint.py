@@ -103,6 +103,7 @@ OTHERS: list[tuple[str, str, dict[str, Any]]] = [
 PUBLIC = [
     ("GET", "/health", {}),
     ("GET", "/access", {}),
+    ("GET", "/job-types", {}),
     ("GET", "/push/public-key", {}),
     ("GET", "/email/track/open/x", {}),
     ("GET", "/email/track/click/x?url=https://example.com", {}),
