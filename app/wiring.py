@@ -17,7 +17,9 @@ from app.adapters.mail_smtp import SmtpMail
 from app.adapters.mail_webhook import WebhookMail
 from app.adapters.push_local import LocalPush
 from app.adapters.sms_none import NoSms
+from app.adapters.watched import GOOGLE_CALLS, watched
 from app.db.engine import make_engine
+from app.db.meters import Meter
 from app.features.braindump.service import BrainDumpService
 from app.features.briefs.service import BriefService
 from app.features.calendar.connecting import Connecting
@@ -52,6 +54,7 @@ class Services:
     settings: Settings
     engine: Engine
     clock: Clock
+    meter: Meter
     briefs: BriefService
     email: EmailService
     notifications: NotificationService
@@ -79,9 +82,14 @@ def build(
     """The services of this process, on the real adapters where none is passed. Nothing connects before its first use."""
     engine = engine or make_engine(settings, application_name=application_name)
     clock = clock or SystemClock()
-    llm = llm or ChainLLM(settings)
+    meter = Meter(engine)
+    llm = watched(llm or ChainLLM(settings), "llm", ("complete", "stream"), meter)
+    push = push or _push(settings)
+    push = watched(push, f"push_{push.name}", ("send",), meter)
+    sms = sms or _sms(settings)
+    sms = watched(sms, f"sms_{sms.name}", ("send", "find") if sms.name != "none" else (), meter)
     brain_dumps = BrainDumpService(engine, clock, llm)
-    notifications = NotificationService(engine, clock, push or _push(settings), web_app=settings.web_app_url)
+    notifications = NotificationService(engine, clock, push, web_app=settings.web_app_url)
     briefs = BriefService(
         engine,
         clock,
@@ -91,20 +99,21 @@ def build(
     )
     phases = PhasesService(engine, clock, llm, expand_calendar=ensure_expanded, announce=notifications.announce)
     onboarding = OnboardingService(engine, clock, llm, announce=notifications.announce)
-    email = _email(settings, engine, clock, mail)
+    email = _email(settings, engine, clock, meter, mail)
     notes = {"generate_daily_brief": _brief_note(briefs), "send_notification": _notification_note(notifications)}
     notes["process_brain_dump"] = _brain_dump_note(brain_dumps)
     notes |= dict.fromkeys(("generate_brief_email", "send_email", "send_notification_email"), _email_note(email))
-    texts = SmsService(engine, clock, sms or _sms(settings), ensure_expanded)
+    texts = SmsService(engine, clock, sms, ensure_expanded)
     notes["send_sms"] = _sms_note(texts)
     for carrier in ("send_notification_email", "send_sms"):
         notes[carrier] = _carrier_note(notifications, notes.get(carrier))
-    calendar, connecting = _calendar(settings, engine, clock)
+    calendar, connecting = _calendar(settings, engine, clock, meter)
     notes["sync_calendar"] = _calendar_note(calendar)
     return Services(
         settings,
         engine,
         clock,
+        meter,
         briefs,
         email,
         notifications,
@@ -119,11 +128,12 @@ def build(
     )
 
 
-def _email(settings: Settings, engine: Engine, clock: Clock, mail: Mail | None) -> EmailService:
+def _email(settings: Settings, engine: Engine, clock: Clock, meter: Meter, mail: Mail | None) -> EmailService:
     """Mail leaves by SMTP, without a server into the outbox, and through the web app where that is asked for."""
     own_mail = mail or (SmtpMail(settings) if settings.email_host else Outbox(settings))
     chosen = WebhookMail(settings, clock=clock) if settings.use_webhook_email and mail is None else own_mail
     domain = sender_of(settings)[1].rpartition("@")[2]
+    chosen, own_mail = (watched(way, f"mail_{way.name}", ("send", "has_gone"), meter) for way in (chosen, own_mail))
     return EmailService(Sender(engine, clock, public_url=settings.public_url, domain=domain), chosen, own_mail)
 
 
@@ -136,16 +146,16 @@ def _push(settings: Settings) -> Push:
     return WebPush(settings)
 
 
-def _calendar(settings: Settings, engine: Engine, clock: Clock) -> tuple[CalendarSync, Connecting]:
+def _calendar(settings: Settings, engine: Engine, clock: Clock, meter: Meter) -> tuple[CalendarSync, Connecting]:
     """Without a key of its own, production stores no token and no address of a feed."""
     key = settings.calendar_token_key
     vault = Vault(key.get_secret_value() if key else None) if key or settings.app_env != "production" else None
-    google = GoogleCalendarApi(settings, clock=clock)
+    google = watched(GoogleCalendarApi(settings, clock=clock), "google_calendar", GOOGLE_CALLS, meter)
     sync = CalendarSync(
         engine,
         clock,
         google,
-        FeedReader(settings),
+        watched(FeedReader(settings), "calendar_feed", ("fetch",), meter),
         vault,
         public_url=settings.public_url,
         feed_every=timedelta(minutes=settings.calendar_feed_interval),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, Engine, text
 
 from app.db.engine import make_engine
 from app.queue import claims, dispatching, reads, upkeep
+from app.queue.measures import read_state
 from app.settings import load_settings
 from bench import picture, servers
 from bench.report import Report
@@ -78,7 +80,8 @@ def _load(place: Place, size: int) -> None:
 
 
 def _measure(place: Place) -> dict[str, float]:
-    engine = make_engine(load_settings(database_url=place.database_url), application_name="bench")
+    settings = load_settings(database_url=place.database_url)
+    engine = make_engine(settings, application_name="bench")
     try:
         user = UUID(str(place.value("select id from users limit 1")))
         job = str(place.value("select id from queue_jobs where user_id = %s and status = 'completed' limit 1", user))
@@ -91,6 +94,7 @@ def _measure(place: Place) -> dict[str, float]:
             "user's page": lambda conn: reads.list_user_jobs(conn, user),
             "user's page by status": lambda conn: reads.list_user_jobs(conn, user, status="failed"),
             "statistics": reads.queue_stats,
+            "what /metrics reads": lambda conn: read_state(conn, settings, datetime.now(UTC)),
             "stalled sweep": lambda conn: upkeep.take_back_stalled(conn, 300_000),
         }
         found = {name: _time(engine, statement) for name, statement in statements.items()}

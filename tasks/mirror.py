@@ -37,7 +37,7 @@ from app.settings import get_settings
 from tasks import outcomes
 from tasks.arguments import add_request
 from tasks.runway import RUNWAY
-from tasks.services import services
+from tasks.services import leave, services
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,8 @@ def connect() -> None:
     signals.task_failure.connect(_fail, dispatch_uid="buildos")
     signals.task_retry.connect(_retry, dispatch_uid="buildos")
     signals.task_revoked.connect(_revoke, dispatch_uid="buildos")
+    signals.worker_process_shutdown.connect(leave, dispatch_uid="buildos")
+    signals.worker_shutdown.connect(leave, dispatch_uid="buildos")
 
 
 def _is_job(task: Any) -> bool:
@@ -73,13 +75,22 @@ def _claim(sender: Any, task_id: str, kwargs: dict[str, Any], args: Any = (), **
     came_with_dispatch = getattr(sender.request, "claims", None)
     if came_with_dispatch:
         if time.time() - sender.request.taken_at > STALE:
-            came_with_dispatch = _write(lambda conn: claims.standing(conn, came_with_dispatch))
+            standing = _write(lambda conn: claims.standing(conn, came_with_dispatch))
+            _refused(sender, len(came_with_dispatch) - len(standing))
+            came_with_dispatch = standing
         _held[task_id] = came_with_dispatch
         return
     job_id = kwargs.get("job_id") if not args and set(kwargs) <= {"job_id", "jobs"} else None
     held = _write(lambda conn: claims.claim(conn, UUID(job_id or _adopt(conn, sender, task_id, args, kwargs)), task_id, worker_name))
     if held is not None:
         _held[task_id] = [held]
+    else:
+        _refused(sender, 1)
+
+
+def _refused(task: Any, jobs: int) -> None:
+    for _ in range(jobs):
+        services().meter.see("claim_refused", task.name)
 
 
 def _adopt(conn: Connection, task: Any, task_id: str, args: Any, kwargs: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import Any
 
 from app.settings import get_settings
 from app.wiring import Services, build
@@ -20,6 +21,12 @@ def services() -> Services:
             if _services is None:
                 _services = build(get_settings(), application_name="buildos worker")
     return _services
+
+
+def leave(**_: Any) -> None:
+    """The process ends: what it has counted is written."""
+    if _services is not None:
+        _services.meter.flush()
 
 
 def _forget() -> None:

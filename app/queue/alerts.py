@@ -103,19 +103,30 @@ _OLDEST = text(
     """
 )
 
+# The latest failures of each type are found by their index; what went well is counted since the first of them, and no further than
+# they reach. So a look costs the same however much work there is.
 _FAILING = text(
     f"""
-    select job_type, failed, completed, message from (
-        select job_type,
-               count(*) filter (where "to" <> 'completed') as failed,
-               count(*) filter (where "to" = 'completed') as completed,
-               (array_agg(message order by id desc) filter (where "to" <> 'completed'))[1] as message
-        from job_events
-        where at > {_NOW} - make_interval(mins => 1) * cast(:minutes as float8)
-          and "from" = 'processing' and ("to" in ('completed', 'failed', 'retrying') or "to" = 'pending' and message = 'stalled')
-        group by job_type
-    ) ended
-    where failed >= :least and failed > completed order by failed desc
+    select t::text as job_type, f.failed, c.completed, f.message
+    from unnest(enum_range(null::queue_type)) t
+    cross join lateral (
+        select count(*) as failed, min(at) as since, (array_agg(message order by at desc))[1] as message from (
+            select at, message from job_events e
+            where e.job_type = t and e.at > {_NOW} - make_interval(mins => 1) * cast(:minutes as float8)
+              and e."from" = 'processing' and (e."to" in ('failed', 'retrying') or e."to" = 'pending' and e.message = 'stalled')
+            order by e.at desc limit greatest(cast(:least as int), 1000)
+        ) latest
+    ) f
+    cross join lateral (
+        select count(*) as completed from (
+            select from job_events e
+            where f.failed >= :least
+              and e.at >= case when f.failed < 1000 then {_NOW} - make_interval(mins => 1) * cast(:minutes as float8) else f.since end
+              and e."from" = 'processing' and e."to" = 'completed' and e.job_type = t
+            limit f.failed
+        ) done
+    ) c
+    where f.failed >= :least and f.failed > c.completed order by f.failed desc
     """
 )
 

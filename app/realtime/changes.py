@@ -60,12 +60,13 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What one look found. `reached`: everything up to here was read. `more`: there is another page.
-    `held_back`: changes are committed that wait for an older transaction to end."""
+    `held_back`: changes are committed that wait for an older transaction to end. `lag`: seconds since the oldest change told of."""
 
     events: list[Event]
     reached: Cursor
     more: bool
     held_back: bool
+    lag: float = 0.0
 
 
 def read_cursor(value: Any) -> Cursor | None:
@@ -104,7 +105,8 @@ def read_changes(
     reached = _cursor(final[-1]) if more else now
     if upto is not None and reached.position > upto:
         reached = Cursor(upto, now.number, now.at)
-    return Batch(events, reached, more, held_back=len(final) < len(visible))
+    lag = (now.at - min((change.at for change in told), default=now.at)).total_seconds()
+    return Batch(events, reached, more, held_back=len(final) < len(visible), lag=lag)
 
 
 def _horizon(conn: Connection) -> Cursor:

@@ -45,10 +45,13 @@ class Listener(Protocol):
 
 
 class Feed:
-    """The live stream of this process, and the replay for those who come back."""
+    """The live stream of this process, and the replay for those who come back.
 
-    def __init__(self, engine: Engine, listen_url: str, tables: Tables):
-        self._engine, self._listen_url, self._tables = engine, listen_url, tables
+    `told` hears how many seconds lay between the oldest change of a look and its being told.
+    """
+
+    def __init__(self, engine: Engine, listen_url: str, tables: Tables, told: Callable[[float], None] = lambda lag: None):
+        self._engine, self._listen_url, self._tables, self._told = engine, listen_url, tables, told
         self._lock = RLock()
         self._listeners: dict[UUID, set[Listener]] = {}
         self._reached: Cursor | None = None
@@ -154,9 +157,12 @@ class Feed:
         with self._lock:
             if not self._listeners or self._reached is None:
                 return False, False
+            looked = time.monotonic()
             batch = read_changes(self._engine, self._tables, self._listeners.keys(), self._reached.position)
             self._reached = batch.reached
             for event in batch.events:
                 with suppress(ConnectionError):  # a browser that is just leaving
                     self._deliver(event)
+            if batch.events:
+                self._told(batch.lag + time.monotonic() - looked)
             return batch.more, batch.held_back

@@ -49,6 +49,7 @@ from app.web import (
 from app.web.cors import OriginGate
 from app.web.endpoint import MAX_BODY
 from app.web.errors import ApiError, register_errors
+from app.web.instruments import Instruments
 
 log = structlog.get_logger("http")
 
@@ -93,6 +94,7 @@ def create_app(services: Any) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY + 1  # a body of unknown length is cut here, and then too long
     app.extensions["buildos"] = services
     app.extensions["buildos.pulse"] = health.Pulse(services.settings.redis_url)
+    app.extensions["buildos.instruments"] = Instruments()
     for module in BLUEPRINTS:
         app.register_blueprint(module.blueprint)
     register_errors(app)
@@ -100,7 +102,7 @@ def create_app(services: Any) -> Flask:
     app.after_request(_log)
     # Connections of its own: a crowd that comes back at once must not keep requests waiting, nor the other way round.
     feed_engine = make_engine(services.settings, application_name="buildos feed", pool_size=FEED_CONNECTIONS)
-    feed = Feed(feed_engine, services.settings.listen_url, TABLES)
+    feed = Feed(feed_engine, services.settings.listen_url, TABLES, app.extensions["buildos.instruments"].told)
     attach_realtime(app, services.engine, services.settings, feed)
     # Outermost, so that it stands before Socket.IO as well.
     app.wsgi_app = OriginGate(app.wsgi_app, services.settings)
@@ -136,8 +138,9 @@ def _on_one_line(path: str) -> str:
 
 
 def _log(response: Response) -> Response:
-    took = (time.perf_counter() - g.get("began", time.perf_counter())) * 1000
+    seconds = time.perf_counter() - g.get("began", time.perf_counter())
+    current_app.extensions["buildos.instruments"].answered(request, response, seconds)
     quiet = request.path == "/health" and response.status_code == 200  # probes ask every few seconds
     write = log.warning if response.status_code >= 500 else log.debug if quiet else log.info
-    write(f"{request.method} {_on_one_line(request.path[:200])}", status=response.status_code, ms=round(took, 1))
+    write(f"{request.method} {_on_one_line(request.path[:200])}", status=response.status_code, ms=round(seconds * 1000, 1))
     return response
