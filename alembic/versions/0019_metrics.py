@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from app.db.frozen_sql import run_sql
 
-revision = "0018_metrics"
-down_revision = "0017_queue_brief"
+revision = "0019_metrics"
+down_revision = "0018_job_types"
 branch_labels = None
 depends_on = None
 
