@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from app.db.connections import count_connections
 from app.queue.alerts import Alert, current_alerts
-from app.queue.catalog import JOB_TYPES, QUEUES
+from app.queue.catalog import JOB_TYPES, queues
 from app.queue.pausing import paused_types
 from app.queue.reads import process_status, queue_stats
 from app.queue.upkeep import fold_counts
@@ -131,12 +131,12 @@ def load_by_queue(
 ) -> dict[str, QueueLoad]:
     """The load of every queue. `workers`: the queues and the slots of each living worker; it counts for each of its queues."""
     loads = {}
-    for queue in QUEUES:
+    for queue in queues():
         types = [(name, found) for name, found in due.items() if name in JOB_TYPES and JOB_TYPES[name].queue == queue]
         loads[queue] = QueueLoad(
             jobs=sum(found.jobs for _, found in types),
             seconds=sum(found.jobs * (measures.mean_run(name) or UNKNOWN_RUN) for name, found in types),
-            slots=sum(slots for queues, slots in workers if queue in queues),
+            slots=sum(slots for names, slots in workers if queue in names),
         )
     return loads
 
