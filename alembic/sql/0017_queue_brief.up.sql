@@ -1,3 +1,13 @@
+-- The same as before, with its plan kept for the session.
+create or replace function time_zone_or_utc(p_timezone text) returns text
+language plpgsql stable set search_path = public, pg_temp
+as $$ begin return coalesce((select name from time_zones where name = p_timezone), 'UTC'); end $$;
+
+create index idx_queue_jobs_user_brief_dates on queue_jobs (user_id, (metadata ->> 'briefDate')) where job_type = 'generate_daily_brief';
+
+-- Among a user's many completed jobs, the few that were not.
+create index idx_queue_jobs_user_unfinished on queue_jobs (user_id, created_at desc, id desc) where status in ('failed', 'cancelled');
+
 -- What `POST /queue/brief` means (CONTRACT 5), in one statement that is its own transaction: queue a brief, or find the job that
 -- makes it already. No row comes back for a user who does not exist.
 --
@@ -21,11 +31,11 @@ declare
     first_at timestamptz := case when p_force_immediate then p_now else coalesce(p_scheduled_for, p_now) end;
     key text;
 begin
-    select coalesce(p_timezone, time_zone_or_utc(u.timezone)) into zone from users u where u.id = p_user_id;
+    select time_zone_or_utc(coalesce(p_timezone, u.timezone)) into zone from users u where u.id = p_user_id;
     if not found then
         return;
     end if;
-    brief_date := to_char(coalesce(p_brief_date, (coalesce(p_scheduled_for, p_now) at time zone time_zone_or_utc(zone))::date), 'YYYY-MM-DD');
+    brief_date := to_char(coalesce(p_brief_date, (coalesce(p_scheduled_for, p_now) at time zone zone)::date), 'YYYY-MM-DD');
     key := 'brief-' || p_user_id || '-' || brief_date;
     -- Of many at once, one adds the job and the others find it: each statement from here on sees what those before committed.
     perform pg_advisory_xact_lock(hashtextextended(key, 0));

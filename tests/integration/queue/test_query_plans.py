@@ -105,16 +105,16 @@ HOT: dict[str, tuple[Callable[[Full, Connection], Any], str, int]] = {
     "a user's next page": (
         lambda f, c: reads.list_user_jobs(c, f.user, cursor=reads.list_user_jobs(c, f.user)[1]), "idx_queue_jobs_user_status", 120,
     ),
-    "a user's page by state": (lambda f, c: reads.list_user_jobs(c, f.user, status="failed"), "idx_queue_jobs_user_status", 220),
+    "a user's page by state": (lambda f, c: reads.list_user_jobs(c, f.user, status="failed"), "idx_queue_jobs_user_unfinished", 60),
     "find by name": (lambda f, c: reads.find_job(c, "job-77"), "queue_jobs_queue_job_id_key", 3),
     "find by id": (lambda f, c: reads.find_job(c, str(f.pending)), "queue_jobs_pkey", 3),
     "find several": (lambda f, c: reads.find_jobs(c, [f.pending, f.running.id]), "queue_jobs_pkey", 5),
     "queue a brief": (
         lambda f, c: c.execute(text("select * from queue_brief_job(:user, now(), '', p_brief_date => '2030-01-02')"), {"user": f.user}).all(),
-        "idx_queue_jobs_user_briefs", 220,
+        "idx_queue_jobs_user_brief_dates", 20,
     ),
     "cancel": (lambda f, c: steering.cancel_job(c, f.pending), "queue_jobs_pkey", 5),
-    "cancel a day's briefs": (lambda f, c: steering.cancel_brief_jobs_for_date(c, f.user, "2030-01-02"), "idx_queue_jobs_user_briefs", 220),
+    "cancel a day's briefs": (lambda f, c: steering.cancel_brief_jobs_for_date(c, f.user, "2030-01-02"), "idx_queue_jobs_user_brief_dates", 20),
     "add with a key": (
         lambda f, c: c.execute(text("select add_queue_job(null, 'other', '{}', p_dedup_key => 'key-5')")).all(), "queue_jobs_dedup_lock_key", 5,
     ),
