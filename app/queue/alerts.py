@@ -54,16 +54,31 @@ def _missing(conn: Connection, settings: Settings, now: datetime | None) -> list
 
 
 def _waiting(conn: Connection, settings: Settings, now: datetime | None) -> list[Alert]:
-    row = conn.execute(_OLDEST, {"now": now}).first()
-    if row is None or row.age <= settings.alert_pending_age:
+    oldest = next(iter(oldest_due(conn, now)), None)
+    if oldest is None or oldest.age <= settings.alert_pending_age:
         return []
     return [
         Alert(
             "pending_age",
-            f"a {row.job_type} job has been due for {row.age:.0f} s and nobody took it",
-            round(row.age, 1),
+            f"a {oldest.job_type} job has been due for {oldest.age:.0f} s and nobody took it",
+            round(oldest.age, 1),
         )
     ]
+
+
+@dataclass(frozen=True)
+class OldestDue:
+    """The pending job of a type that has been due the longest. `age` is seconds."""
+
+    job_type: str
+    job_id: str
+    scheduled_for: datetime
+    age: float
+
+
+def oldest_due(conn: Connection, now: datetime | None = None) -> list[OldestDue]:
+    """One for each type that has jobs due, the longest first; types that are paused or others' wait on purpose and are left out."""
+    return [OldestDue(**row._mapping) for row in conn.execute(_OLDEST, {"now": now})]
 
 
 def _failing(conn: Connection, settings: Settings, now: datetime | None) -> list[Alert]:
@@ -93,13 +108,17 @@ _OLDEST = text(
                             where q.status = 'pending' and q.job_type = l.job_type and q.priority > l.priority)
         from level l where l.priority is not null
     )
-    select l.job_type, extract(epoch from {_NOW} - d.scheduled_for)::float8 as age
-    from level l cross join lateral (
-        select scheduled_for from queue_jobs q
-        where q.status = 'pending' and q.job_type = l.job_type and q.priority = l.priority
-        order by scheduled_for limit 1
-    ) d
-    where l.priority is not null order by age desc limit 1
+    select * from (
+        select distinct on (l.job_type) l.job_type::text, d.queue_job_id as job_id, d.scheduled_for,
+               extract(epoch from {_NOW} - d.scheduled_for)::float8 as age
+        from level l cross join lateral (
+            select queue_job_id, scheduled_for from queue_jobs q
+            where q.status = 'pending' and q.job_type = l.job_type and q.priority = l.priority
+            order by scheduled_for limit 1
+        ) d
+        where l.priority is not null order by l.job_type, d.scheduled_for
+    ) oldest
+    where age > 0 order by age desc
     """
 )
 

@@ -61,7 +61,8 @@ class Outcome:
     refused: int = 0
 
 
-_MATCHES = """
+# The conditions of a JobFilter, its fields as parameters.
+MATCHES = """
     (cast(:job_type as text) is null or job_type = cast(:job_type as queue_type))
     and (cast(:status as text) is null or status = cast(:status as queue_status))
     and (cast(:user_id as uuid) is null or user_id = cast(:user_id as uuid))
@@ -70,9 +71,9 @@ _MATCHES = """
     and (cast(:text as text) is null
          or strpos(lower(concat_ws(' ', queue_job_id, error_message, metadata::text)), lower(cast(:text as text))) > 0)
 """
-_FIND = text(f"select id, status::text as status from queue_jobs where {_MATCHES} order by id")
+_FIND = text(f"select id, status::text as status from queue_jobs where {MATCHES} order by id")
 _COUNT = text(
-    f"select count(*) as matched, count(*) filter (where status::text = any(:eligible)) as eligible from queue_jobs where {_MATCHES}"
+    f"select count(*) as matched, count(*) filter (where status::text = any(:eligible)) as eligible from queue_jobs where {MATCHES}"
 )
 
 

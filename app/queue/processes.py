@@ -13,9 +13,9 @@ from app.queue.dispatching import undispatch_worker
 
 def report(
     conn: Connection, name: str, kind: str, *, queues: Sequence[str] = (), concurrency: int | None = None, polled: bool = False
-) -> None:
-    """A sign of life of a process of `kind` worker or beat; `polled` when it has looked for due jobs."""
-    conn.execute(
+) -> bool:
+    """A sign of life of a process of `kind` worker or beat; `polled` when it has looked for due jobs. Whether it shall drain."""
+    return conn.execute(
         text(
             """
             insert into queue_processes (name, kind, host, pid, queues, concurrency, last_poll_at)
@@ -26,6 +26,7 @@ def report(
                     when (queue_processes.host, queue_processes.pid) = (excluded.host, excluded.pid)
                     then queue_processes.started_at else excluded.started_at end,
                 last_poll_at = coalesce(excluded.last_poll_at, queue_processes.last_poll_at)
+            returning draining
             """
         ),
         {
@@ -37,7 +38,24 @@ def report(
             "concurrency": concurrency,
             "polled": polled,
         },
-    )
+    ).scalar_one()
+
+
+def drain(conn: Connection, name: str, *, draining: bool = True) -> bool:
+    """Have a worker take nothing more, or go on. It hears of it with the commit. False when no worker of that name is alive."""
+    changed = conn.execute(
+        text("update queue_processes set draining = :draining where name = :name and kind = 'worker'"),
+        {"name": name, "draining": draining},
+    ).rowcount
+    if changed:
+        conn.execute(text("select wake('queue_jobs', 'cancelled')"))  # what every heartbeat listens for: it looks at once
+    return bool(changed)
+
+
+def running_by_worker(conn: Connection) -> dict[str, int]:
+    """How many jobs each worker runs, by its name."""
+    rows = conn.execute(text("select worker, count(*) from queue_jobs where status = 'processing' group by worker"))
+    return {worker: count for worker, count in rows if worker is not None}
 
 
 def host_is_alive(conn: Connection, kind: str, host: str, *, within: float) -> bool:

@@ -196,7 +196,7 @@ def process_status(conn: Connection) -> list[dict[str, Any]]:
         dict(row)
         for row in conn.execute(
             text(
-                "select kind, name, host, pid, queues, concurrency, started_at, heartbeat_at, last_poll_at from queue_processes "
+                "select kind, name, host, pid, queues, concurrency, started_at, heartbeat_at, last_poll_at, draining from queue_processes "
                 "where heartbeat_at > clock_timestamp() - interval '1 minute' order by kind, name"
             )
         ).mappings()

@@ -17,7 +17,9 @@ blueprint = Blueprint("access", __name__)
 
 class AccessReply(Reply):
     authMode: Literal["open", "jwt"]
-    caller: Literal["open", "service", "user", "anonymous"] = Field(description="By the key or token sent with this request.")
+    caller: Literal["open", "service", "user", "anonymous"] = Field(
+        description="By the key or token sent with this request."
+    )
     operator: bool = Field(description="Whether the operators' endpoints are open to this caller.")
     userId: str | None = Field(description="The user of the token.")
 
@@ -34,7 +36,9 @@ class UsersReply(Reply):
 
 
 class UsersQuery(Request):
-    text: Annotated[Text, Field(max_length=200)] | None = Field(None, description="Part of the name or the address, or the id.")
+    text: Annotated[Text, Field(max_length=200)] | None = Field(
+        None, description="Part of the name or the address, or the id."
+    )
     limit: Limit = 20
 
 
@@ -55,4 +59,8 @@ def get_users(query: UsersQuery) -> dict[str, Any]:
     """Find users by name, address or id"""
     with reading() as conn:
         found = list_users(conn, query.text, limit=query.limit)
-    return {"users": [{"id": str(user.id), "name": user.name, "email": user.email, "timezone": user.timezone} for user in found]}
+    return {
+        "users": [
+            {"id": str(user.id), "name": user.name, "email": user.email, "timezone": user.timezone} for user in found
+        ]
+    }

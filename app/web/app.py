@@ -29,9 +29,12 @@ from app.web import (
     calendar_files,
     console_files,
     email,
+    figures,
     health,
+    job_list,
     job_types,
     jobs,
+    mail,
     many,
     metrics,
     notifications,
@@ -45,6 +48,7 @@ from app.web import (
     sms,
     upkeep,
     users,
+    workers,
 )
 from app.web.cors import OriginGate
 from app.web.endpoint import MAX_BODY
@@ -61,6 +65,7 @@ BLUEPRINTS = (
     queue,
     bulk,
     braindumps,
+    job_list,
     jobs,
     job_types,
     users,
@@ -76,6 +81,9 @@ BLUEPRINTS = (
     pausing,
     schedules,
     upkeep,
+    figures,
+    workers,
+    mail,
     access,
     pages,
     console_files,

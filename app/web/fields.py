@@ -103,10 +103,15 @@ UserId = Annotated[StrictStr, Field(description="Id of the user; one that is not
 ProjectIds = Annotated[list[Annotated[Text, Field(max_length=100)]], Field(max_length=1000)]
 
 
-def _page_size(value: Any) -> Any:
-    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= 6):
-        raise ValueError("expects a number from 1 to 100")
-    return value
+def whole_number(expected: str) -> BeforeValidator:
+    """For a number in a query string: plain digits; `expected` says which, as in `1 to 100`."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= 6):
+            raise ValueError(f"expects a number from {expected}")
+        return value
+
+    return BeforeValidator(check)
 
 
-Limit = Annotated[int, BeforeValidator(_page_size), Field(ge=1, le=100)]
+Limit = Annotated[int, whole_number("1 to 100"), Field(ge=1, le=100)]

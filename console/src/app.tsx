@@ -1,6 +1,7 @@
 import { ErrorBoundary, LocationProvider, Route, Router } from 'preact-iso';
 import { useEffect, useState } from 'preact/hooks';
 import { access, asking, findAccess, isOperator } from './access';
+import { findJobTypes } from './job-types';
 import { KeyDialog } from './shell/key-dialog';
 import { Shortcuts } from './shell/shortcuts';
 import { TopBar } from './shell/top-bar';
@@ -32,7 +33,7 @@ function Gate() {
   const [problem, setProblem] = useState<Error>();
   const ask = () => {
     setProblem(undefined);
-    findAccess().catch(setProblem);
+    findAccess().then(() => findJobTypes().catch(() => {}), setProblem);
   };
   useEffect(ask, []);
   if (problem) return <Failure error={problem} retry={ask} />;

@@ -19,6 +19,11 @@ export interface PageRoute {
 
 export const routes: PageRoute[] = [
   { path: '/', title: 'Overview', who: 'operator', key: 'o', component: lazy(() => import('./pages/overview')) },
+  { path: '/console/jobs', title: 'Jobs', who: 'operator', key: 'j', component: lazy(() => import('./pages/jobs')) },
+  { path: '/console/jobs/:id', title: 'Job', who: 'user', component: lazy(() => import('./pages/job')) },
+  { path: '/console/schedules', title: 'Schedules', who: 'operator', key: 's', component: lazy(() => import('./pages/schedules')) },
+  { path: '/console/mail', title: 'Mail', who: 'operator', key: 'm', component: lazy(() => import('./pages/mail')) },
+  { path: '/console/mail/:id', title: 'Mail', who: 'operator', component: lazy(() => import('./pages/one-mail')) },
   { path: '/console/today', title: 'Today', who: 'user', key: 't', component: lazy(() => import('./user/home')) },
   { path: '/console/calendar', title: 'Calendar', who: 'user', key: 'c', component: lazy(() => import('./user/calendar')) },
   { path: '/console/projects', title: 'Projects', who: 'user', key: 'p', component: lazy(() => import('./user/projects')) },

@@ -45,6 +45,7 @@ class DispatchLoop(threading.Thread):
         self._slots = slots
         self._wake = threading.Event()
         self._stopped = threading.Event()
+        self._draining = False
         self._doubted = False  # the broker was away at the last look: it is asked before anything is claimed for it
         self.last_poll: float | None = None
         RUNWAY.on_room = self.wake
@@ -53,6 +54,13 @@ class DispatchLoop(threading.Thread):
     def wake(self) -> None:
         """There may be something to send."""
         self._wake.set()
+
+    def drain(self, draining: bool) -> None:
+        """Send nothing for now, or go on. What was sent and not begun is handed back, so that another worker takes it."""
+        if draining != self._draining:
+            log.info("dispatcher: %s", "draining" if draining else "no longer draining")
+            self._draining = draining
+            self.wake()
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -84,6 +92,9 @@ class DispatchLoop(threading.Thread):
 
     def _cycle(self) -> float:
         """Send what there is room for. Returns the seconds to wait for a wake-up."""
+        if self._draining:
+            self._take_back(RUNWAY.withdraw_waiting(0.0), "its worker drains")
+            return self._poll
         if self._doubted:
             self._sender.waiting()
             self._doubted = False

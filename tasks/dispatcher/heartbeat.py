@@ -31,7 +31,7 @@ class HeartbeatLoop(threading.Thread):
 
     def __init__(
         self, engine: Engine, settings: Settings, name: str, queues: list[str], concurrency: Callable[[], int],
-        last_poll: Callable[[], float | None], end_process: Callable[[int], None] | None,
+        last_poll: Callable[[], float | None], drain: Callable[[bool], None], end_process: Callable[[int], None] | None,
     ):  # fmt: skip
         super().__init__(name="heartbeat", daemon=True)
         self._engine = engine
@@ -40,6 +40,7 @@ class HeartbeatLoop(threading.Thread):
         self._queues = queues
         self._concurrency = concurrency
         self._last_poll = last_poll
+        self._drain = drain
         self._end_process = end_process
         self._wake = threading.Event()
         self._stopped = threading.Event()
@@ -50,7 +51,7 @@ class HeartbeatLoop(threading.Thread):
         self._watch = Watch(engine, settings)
 
     def look(self) -> None:
-        """A running job may have been cancelled."""
+        """A running job may have been cancelled, or this worker is to drain."""
         self._wake.set()
 
     def stop(self) -> None:
@@ -81,10 +82,11 @@ class HeartbeatLoop(threading.Thread):
             alive = claims.heartbeat(conn, {**held, **running})
             silent = {task_id: job for task_id, job in running.items() if task_id not in alive}
             cancelled = claims.cancelled_among(conn, list(silent.values())) if silent else set()
-            processes.report(
+            draining = processes.report(
                 conn, self._name_of_worker, "worker", queues=self._queues, concurrency=self._concurrency(),
                 polled=self._last_poll() is not None,
             )  # fmt: skip
+        self._drain(draining)
         # A run that just began has no claim yet, and one that just ended has none any more: only a claim that was seen to
         # stand, or a cancelled job, makes a lost run.
         lost = {task_id for task_id, job in silent.items() if job in cancelled or task_id in self._confirmed}

@@ -62,7 +62,7 @@ class Dispatcher(bootsteps.StartStopStep):
         )  # fmt: skip
         self._heartbeat = HeartbeatLoop(
             self._engine, settings, self._name, self._families, lambda: slots(worker), lambda: self._dispatch.last_poll,
-            end_by_kill(worker.pool),
+            self._dispatch.drain, end_by_kill(worker.pool),
         )  # fmt: skip
         self._writer = outcomes.Writer(self._engine, mirror.complete)
         self._listen = ListenLoop(settings.listen_url, self._dispatch.wake, self._heartbeat.look)

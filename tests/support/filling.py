@@ -15,6 +15,7 @@ from tests.support.jobs import Client
 ODD: dict[str, dict[str, str]] = {
     "task_dependencies": {"depends_on_task_id": "(select add_task from pg_temp.add_task('{user}'))"},
     "row_events": {"event": "'test'"},
+    "queue_figures": {"span": "60", "measure": "'added'"},
     "queue_processes": {"kind": "'worker'"},
     "queue_settings": {"key": "'filled'"},
     "job_types": {"name": "'filled_' || left(md5(random()::text), 8)"},

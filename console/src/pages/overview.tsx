@@ -1,19 +1,36 @@
 import { get } from '../api';
 import { useLive } from '../live';
-import { Page, Panel } from '../ui/page';
-import { Failure, Loading, Status } from '../ui/states';
+import { Charts } from '../system/charts';
+import { Failures } from '../system/failures';
+import { Counts } from '../system/counts';
+import { Tiles } from '../system/tiles';
+import type { FailureGroup, Figures, Health, Process, Waiting } from '../system/types';
+import { Verdict } from '../system/verdict';
+import { Workers } from '../system/workers';
+import { Page } from '../ui/page';
+import { Failure, Loading } from '../ui/states';
 
-interface Health { status: string; checks: Record<string, string> }
-
+/** The state of the system in ten seconds: is it well, what does it do, what went wrong, and the next thing to do. */
 export default function Overview() {
-  const { data, error, refresh } = useLive('health', signal => get<Health>('/health', {}, signal));
+  const health = useLive('health', signal => get<Health>('/health', {}, signal), 2000);
+  const waiting = useLive('waiting', signal => get<{ waiting: Waiting[] }>('/queue/waiting', {}, signal), 3000);
+  const workers = useLive('workers', signal => get<{ processes: Process[] }>('/workers', {}, signal), 3000);
+  const failures = useLive('failures', signal => get<{ failures: FailureGroup[] }>('/queue/failures', { hours: 24 }, signal), 5000);
+  const lastHour = useLive('last hour', signal => get<Figures>('/queue/figures', { range: 'hour' }, signal), 5000);
   return (
     <Page title="Overview">
-      {error && <Failure error={error} retry={refresh} />}
-      {!data ? !error && <Loading /> : (
-        <Panel title="Parts">
-          <ul>{Object.entries(data.checks).map(([name, word]) => <li key={name}>{name}: <Status status={word} /></li>)}</ul>
-        </Panel>
+      {health.error && <Failure error={health.error} retry={health.refresh} />}
+      {!health.data ? !health.error && <Loading /> : (
+        <>
+          <Verdict health={health.data} processes={workers.data?.processes} />
+          <Tiles health={health.data} waiting={waiting.data?.waiting} figures={lastHour.data?.figures} />
+          <Charts />
+          <div class="columns two-one">
+            <Counts health={health.data} refresh={health.refresh} />
+            <Failures groups={failures.data?.failures} error={failures.error} />
+          </div>
+          <Workers processes={workers.data?.processes} refresh={workers.refresh} />
+        </>
       )}
     </Page>
   );

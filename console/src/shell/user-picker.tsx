@@ -14,18 +14,28 @@ export function UserPicker() {
       <button type="button" class="who" onClick={() => setOpen(true)} aria-haspopup="dialog">
         {user ? <><b>{user.name ?? user.email}</b><span>change</span></> : <b>Choose a user…</b>}
       </button>
-      {open && <Dialog title="Whose pages?" onClose={() => setOpen(false)}><Search done={() => setOpen(false)} /></Dialog>}
+      {open && <UserDialog title="Whose pages?" onClose={() => setOpen(false)} onChoose={chooseUser} />}
     </>
   );
 }
 
-function Search({ done }: { done: () => void }) {
+/** Looks for a user by name or address. */
+export function UserDialog({ title, onClose, onChoose }: { title: string; onClose: () => void; onChoose: (user: ChosenUser) => void }) {
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <Search
+        choose={user => {
+          onChoose(user);
+          onClose();
+        }}
+      />
+    </Dialog>
+  );
+}
+
+function Search({ choose }: { choose: (user: ChosenUser) => void }) {
   const [text, setText] = useState('');
   const { data, error, refresh } = useLive(`users ${text}`, signal => get<{ users: ChosenUser[] }>('/users', { text, limit: 20 }, signal), 0);
-  const choose = (user: ChosenUser) => {
-    chooseUser(user);
-    done();
-  };
   return (
     <>
       <label class="field">Name or e-mail address

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { now } from '../clock';
-import { ago, exactly, words } from '../format';
+import { ago, exactly } from '../format';
+import { typeLabel } from '../job-types';
 
 /** While the first answer is on its way. */
 export function Loading() {
@@ -25,8 +26,8 @@ export function Failure({ error, retry }: { error: Error; retry?: () => void }) 
 }
 
 /** A status, as a word with a mark whose form differs too: colour alone says nothing to many. */
-export function Status({ status }: { status: string }) {
-  return <span class={`status ${status}`}><span class="dot" aria-hidden="true" />{status}</span>;
+export function Status({ status, word = status }: { status: string; word?: string }) {
+  return <span class={`status ${status}`}><span class="dot" aria-hidden="true" />{word}</span>;
 }
 
 /** How long ago something was, or how soon it will be; the exact time when pointed at. */
@@ -36,7 +37,7 @@ export function Time({ at }: { at: string | null | undefined }) {
 }
 
 export function JobType({ type }: { type: string }) {
-  return <span title={type}>{words(type)}</span>;
+  return <span title={type}>{typeLabel(type)}</span>;
 }
 
 /** How far a job is, 0 to 100. */

@@ -41,6 +41,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/queue/brain-dump", {"userId": "{user}", "text": "buy milk", "projectId": "{project}", "autoAccept": False}),
     ("GET", "/jobs/{job}", {}),
     ("GET", "/jobs/{job}/events", {}),
+    ("GET", "/jobs/{job}/related", {}),
     ("POST", "/jobs/{job}/cancel", {}),
     ("POST", "/jobs/{job}/retry", {}),
     ("GET", "/api/queue-jobs/{job}", {}),
@@ -99,6 +100,15 @@ OTHERS: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/queue/cleanup", {"staleThresholdHours": 24, "oldFailedJobsDays": 7, "dryRun": True}),
     ("GET", "/metrics", {}),
     ("GET", "/users?text=ada&limit=5", {}),
+    ("GET", "/jobs?type=other&status=failed&userId={user}&after=2026-01-01T00:00:00Z&before=2030-01-01T00:00:00Z&text=t&limit=5", {}),
+    ("GET", "/queue/figures?range=day&type=other", {}),
+    ("GET", "/queue/failures?hours=24", {}),
+    ("GET", "/queue/waiting", {}),
+    ("GET", "/workers", {}),
+    ("POST", "/workers/drain", {"worker": "nobody"}),
+    ("POST", "/workers/resume", {"worker": "nobody"}),
+    ("GET", "/mail?limit=5", {}),
+    ("GET", "/mail/{mail}", {}),
 ]  # fmt: skip
 PUBLIC = [
     ("GET", "/health", {}),
@@ -115,7 +125,7 @@ PUBLIC = [
 ]
 ODD: list[Any] = [None, -1, "x", "\x00", [{}], "2026-02-30"]
 ROWS = {"project": "projects", "task": "tasks", "dump": "brain_dumps", "notification": "notifications", "connection": "calendar_connections",
-        "message": "sms_messages"}  # fmt: skip
+        "message": "sms_messages", "mail": "emails"}  # fmt: skip
 
 Call = Callable[..., TestResponse]
 
