@@ -18,7 +18,8 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, Validation
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from app.settings_checks import encryption_keys, is_loopback, plain_url, sqlalchemy_url, vapid_public
-from app.settings_files import SettingsError, SettingsFromFiles
+from app.settings_files import SettingsError
+from app.settings_scale import ScaleSettings
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -41,7 +42,7 @@ def _env(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(SettingsFromFiles):
+class Settings(ScaleSettings):
     """Everything that can be set from outside. Times carry their unit in the description."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", populate_by_name=True)

@@ -17,6 +17,7 @@ def api() -> None:
 
 def migrate(revision: str = typer.Argument("head", help="Revision to bring the database to.")) -> None:
     """Bring DATABASE_URL to the newest revision, and tell it of the job types of JOB_MODULES."""
+    import psycopg
     from alembic.util.exc import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -31,7 +32,7 @@ def migrate(revision: str = typer.Argument("head", help="Revision to bring the d
         if revision == "head":
             with make_engine(settings, application_name="buildos migrate", pool_size=1).begin() as conn:
                 own_types.sync(conn)
-    except (SQLAlchemyError, CommandError) as error:
+    except (SQLAlchemyError, psycopg.Error, CommandError) as error:
         raise StartError(f"the database could not be migrated: {first_line(error)}") from None
 
 

@@ -96,7 +96,7 @@ def _failing(conn: Connection, settings: Settings, now: datetime | None) -> list
     ]
 
 
-# The oldest due job of each type and priority is found by the index; types that are paused or others' wait on purpose.
+# The oldest due job of each type and priority is found by the index; types that are paused or others', and crowds, wait on purpose.
 _OLDEST = text(
     f"""
     with recursive level as (
@@ -113,7 +113,7 @@ _OLDEST = text(
                extract(epoch from {_NOW} - d.scheduled_for)::float8 as age
         from level l cross join lateral (
             select queue_job_id, scheduled_for from queue_jobs q
-            where q.status = 'pending' and q.job_type = l.job_type and q.priority = l.priority
+            where q.status = 'pending' and q.job_type = l.job_type and q.priority = l.priority and q.lane = 0
             order by scheduled_for limit 1
         ) d
         where l.priority is not null order by l.job_type, d.scheduled_for

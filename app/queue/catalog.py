@@ -24,6 +24,7 @@ class JobType:
     `label` is what people read; `queue` is the Celery queue its messages go to; `priority` the default of a job added over HTTP (1 = highest).
     Jobs of a `leasable` type are short, and may share a message while many wait. `soft_limit` and `hard_limit` are seconds: at the first the run is asked to stop, at the second its process is ended.
     `run` is the processor of a type from outside; ours are named in `tasks`.
+    `provider` (llm, sms or mail) is whom the job asks outside: its limits hold for all types that name it.
     """
 
     name: str
@@ -38,19 +39,20 @@ class JobType:
     needs_user: bool = True
     leasable: bool = False
     run: Callable[[Any], Any] | None = None
+    provider: str | None = None
 
 
 _TYPES = (
-    JobType("generate_daily_brief", "Daily brief", "briefs", m.DailyBriefMetadata, m.DailyBriefResult, 10, 540, 600),
-    JobType("generate_brief_email", "Brief by mail", "email", m.BriefEmailMetadata, m.BriefEmailResult),
-    JobType("generate_phases", "Project phases", "planning", m.PhasesMetadata, m.PhasesResult, 5, 540, 600),
-    JobType("onboarding_analysis", "Onboarding analysis", "planning", m.OnboardingMetadata, m.OnboardingResult, 1, 540, 600),
-    JobType("send_sms", "Text message", "notify", m.SmsMetadata, m.SmsResult, 10, 50, 60, leasable=True),
+    JobType("generate_daily_brief", "Daily brief", "briefs", m.DailyBriefMetadata, m.DailyBriefResult, 10, 540, 600, provider="llm"),
+    JobType("generate_brief_email", "Brief by mail", "email", m.BriefEmailMetadata, m.BriefEmailResult, provider="mail"),
+    JobType("generate_phases", "Project phases", "planning", m.PhasesMetadata, m.PhasesResult, 5, 540, 600, provider="llm"),
+    JobType("onboarding_analysis", "Onboarding analysis", "planning", m.OnboardingMetadata, m.OnboardingResult, 1, 540, 600, provider="llm"),
+    JobType("send_sms", "Text message", "notify", m.SmsMetadata, m.SmsResult, 10, 50, 60, leasable=True, provider="sms"),
     JobType("schedule_daily_sms", "Day's reminders", "notify", m.DailySmsMetadata, m.DailySmsResult, 5, 110, 120, leasable=True),
     JobType("send_notification", "Notification", "notify", n.NotificationMetadata, n.NotificationResult, 5, 110, 120, leasable=True),
-    JobType("send_notification_email", "Notification by mail", "email", m.NotificationEmailMetadata, m.MessageResult),
-    JobType("process_brain_dump", "Brain dump", "planning", m.BrainDumpMetadata, m.BrainDumpResult, 5, 540, 600),
-    JobType("send_email", "Mail", "email", m.EmailMetadata, m.MessageResult),
+    JobType("send_notification_email", "Notification by mail", "email", m.NotificationEmailMetadata, m.MessageResult, provider="mail"),
+    JobType("process_brain_dump", "Brain dump", "planning", m.BrainDumpMetadata, m.BrainDumpResult, 5, 540, 600, provider="llm"),
+    JobType("send_email", "Mail", "email", m.EmailMetadata, m.MessageResult, provider="mail"),
     JobType("sync_calendar", "Calendar sync", "upkeep", m.CalendarSyncMetadata, m.CalendarSyncResult, 5, 540, 600),
     JobType("update_recurring_tasks", "Recurring tasks", "upkeep", m.RecurringTasksMetadata, m.RecurringTasksResult, 10, 540, 600, needs_user=False),
     JobType("cleanup_old_data", "Cleanup", "upkeep", m.CleanupMetadata, m.CleanupResult, 10, 3540, 3600, needs_user=False),

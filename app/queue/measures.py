@@ -89,27 +89,26 @@ def due_by_type(conn: Connection, now: datetime, pending: Mapping[str, int]) -> 
 
 _DUE = text(
     """
-    with recursive level as (
-        select t as job_type, (select min(q.priority) from queue_jobs q where q.status = 'pending' and q.job_type = t) as priority
-        from unnest(enum_range(null::queue_type)) t
-        where queue_setting('external.' || t, 'false') <> 'true' and queue_setting('paused.' || t, 'false') <> 'true'
-        union all
-        select l.job_type, (select min(q.priority) from queue_jobs q
-                            where q.status = 'pending' and q.job_type = l.job_type and q.priority > l.priority)
-        from level l where l.priority is not null
+    with level as materialized (
+        select * from queue_levels(array(
+            select t from unnest(enum_range(null::queue_type)) t
+            where queue_setting('external.' || t, 'false') <> 'true' and queue_setting('paused.' || t, 'false') <> 'true'
+        ))
     )
     select l.job_type::text, d.jobs as due, r.jobs as later, extract(epoch from :now - d.oldest)::float8 as age
     from level l cross join lateral (
         select count(*) as jobs, min(scheduled_for) as oldest from (
             select q.scheduled_for from queue_jobs q
-            where q.status = 'pending' and q.job_type = l.job_type and q.priority = l.priority and q.scheduled_for <= :now
+            where q.status = 'pending' and q.job_type = l.job_type and q.priority = l.priority and q.lane = l.lane
+              and q.scheduled_for <= :now
             order by q.scheduled_for limit :reach
         ) first
     ) d cross join lateral (
         select count(*) as jobs from (
             select from queue_jobs q
             where d.jobs >= :reach
-              and q.status = 'pending' and q.job_type = l.job_type and q.priority = l.priority and q.scheduled_for > :now
+              and q.status = 'pending' and q.job_type = l.job_type and q.priority = l.priority and q.lane = l.lane
+              and q.scheduled_for > :now
             limit :reach
         ) rest
     ) r

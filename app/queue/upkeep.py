@@ -51,6 +51,7 @@ def write_settings(conn: Connection, settings: Settings) -> None:
     values = {
         "RETRY_BACKOFF_BASE": settings.retry_backoff_base,
         "QUEUE_PRIORITY_AGING": settings.queue_priority_aging,
+        "QUEUE_CROWD_SHARE": settings.queue_crowd_share,
         "QUEUE_NOTIFY": str(settings.queue_notify).lower(),
         "ENGAGEMENT_BACKOFF_ENABLED": str(settings.engagement_backoff_enabled).lower(),
     }

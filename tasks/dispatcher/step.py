@@ -13,11 +13,12 @@ from kombu import Exchange, Queue
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.engine import make_engine
-from app.queue import claims, own_types, processes, upkeep
+from app.queue import claims, own_types, processes, turns, upkeep
 from app.queue.catalog import types_of_queues
 from app.queue.errors import describe
 from app.settings import get_settings
 from tasks import mirror, outcomes
+from tasks.dispatcher.crowds import CrowdLoop
 from tasks.dispatcher.dispatch import DispatchLoop
 from tasks.dispatcher.heartbeat import HeartbeatLoop, end_by_kill, snapshot
 from tasks.dispatcher.listen import ListenLoop
@@ -66,6 +67,9 @@ class Dispatcher(bootsteps.StartStopStep):
         )  # fmt: skip
         self._writer = outcomes.Writer(self._engine, mirror.complete)
         self._listen = ListenLoop(settings.listen_url, self._dispatch.wake, self._heartbeat.look)
+        self._crowds = CrowdLoop(self._engine, types_of_queues(set(self._families)), settings.queue_crowd)
+        if settings.queue_crowd:
+            self._crowds.start()
         signals.worker_ready.connect(self._start_sending, weak=False)
         signals.worker_shutting_down.connect(self._stop_sending, weak=False)
         signals.worker_shutdown.connect(self._leave, weak=False)
@@ -88,6 +92,7 @@ class Dispatcher(bootsteps.StartStopStep):
     def _stop_sending(self, **_: Any) -> None:
         self._dispatch.stop()
         self._listen.stop()
+        self._crowds.stop()
 
     def _leave(self, **_: Any) -> None:
         """The pool is gone. Jobs that were cut short go back to `pending`, uncharged; others may take what was sent."""
@@ -109,6 +114,11 @@ class Dispatcher(bootsteps.StartStopStep):
                 upkeep.write_settings(conn, settings)
         except SQLAlchemyError as error:
             log.warning("the settings that SQL reads were not written: %s", describe(error))
+        try:
+            with self._engine.begin() as conn:
+                turns.write_limits(conn, turns.limits_of(settings))
+        except SQLAlchemyError as error:
+            log.warning("the limits of the settings were not written: %s", describe(error))
 
 
 def slots(worker: Any) -> int:

@@ -19,6 +19,7 @@ ODD: dict[str, dict[str, str]] = {
     "queue_processes": {"kind": "'worker'"},
     "queue_settings": {"key": "'filled'"},
     "job_types": {"name": "'filled_' || left(md5(random()::text), 8)"},
+    "queue_limits": {"job_types": "'{{other}}'"},
     "user_brief_preferences": {"is_active": "false"},
 }
 BY_TYPE = {

@@ -1,0 +1,183 @@
+delete from queue_settings where key in ('QUEUE_CROWD_SHARE', 'CROWDS_PARTED');
+drop function part_crowds(text[], int, int, interval), lane_of(uuid), spend_tokens(queue_type[]), due_jobs(queue_type[], int, boolean),
+    tokens_of(queue_limits), running_jobs_of(queue_type, uuid), running_jobs(queue_type[]);
+alter index idx_queue_jobs_scheduled rename to idx_queue_jobs_scheduled_by_lane;
+alter index idx_queue_jobs_processing rename to idx_queue_jobs_processing_by_user;
+create index idx_queue_jobs_scheduled on queue_jobs (job_type, priority, scheduled_for) where status = 'pending';
+create index idx_queue_jobs_processing on queue_jobs (started_at) where status = 'processing';
+
+create function due_jobs(p_job_types queue_type[], p_limit int, p_undispatched boolean)
+returns table (job_id uuid, effective int, due_at timestamptz)
+language sql stable rows 50 set search_path = public, pg_temp
+as $$
+    with recursive level as (
+        select t as job_type,
+               (select min(q.priority) from queue_jobs q where q.status = 'pending' and q.job_type = t) as priority
+        from unnest(p_job_types) t
+        union all
+        select l.job_type,
+               (select min(q.priority) from queue_jobs q
+                where q.status = 'pending' and q.job_type = l.job_type and q.priority > l.priority)
+        from level l where l.priority is not null
+    ),
+    aging as materialized (select queue_setting('QUEUE_PRIORITY_AGING', '300')::double precision as seconds)
+    select d.id, effective_priority(l.priority, d.scheduled_for, aging.seconds), d.scheduled_for
+    from level l
+    cross join aging
+    cross join lateral (
+        select q.id, q.scheduled_for from queue_jobs q
+        where q.status = 'pending' and q.job_type = l.job_type and q.priority = l.priority
+          and q.scheduled_for <= now() and (not p_undispatched or q.dispatched_at is null)
+        order by q.scheduled_for
+        limit p_limit
+    ) d
+    where l.priority is not null
+    order by 2, 3
+    limit p_limit
+$$;
+
+create or replace function dispatch_jobs(p_job_types text[], p_limit int, p_dispatcher text, p_claim boolean default false)
+returns table (
+    job_id uuid, job_type text, queue_job_id text, user_id uuid, metadata jsonb, attempt int, max_attempts int,
+    fencing_token bigint, task_id text
+)
+language plpgsql set search_path = public, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    types queue_type[];
+    reach int := least(p_limit, 1000000) * 2 + 32; -- more than asked for, as another session may hold the first ones at this moment
+    sent int := 0;
+    got int;
+begin
+    select coalesce(array_agg(distinct t::queue_type), '{}') into types from unnest(p_job_types) t
+    where queue_setting('external.' || t, 'false') <> 'true' and queue_setting('paused.' || t, 'false') <> 'true';
+    perform promote_due_retries(types);
+    if p_limit <= 0 then
+        return;
+    end if;
+    loop
+        return query
+        with candidate as materialized (
+            select * from due_jobs(types, reach, true)
+        ), chosen as materialized (
+            select q.id, c.effective, c.due_at, p_claim and q.attempts = 0 as claim
+            from candidate c join queue_jobs q on q.id = c.job_id
+            -- As text, so that no plan takes the index of all pending jobs for these few.
+            where q.status::text = 'pending' and q.dispatched_at is null and q.scheduled_for <= now()
+            order by c.effective, c.due_at
+            limit p_limit - sent
+            for update of q skip locked
+        ), marked as (
+            update queue_jobs q
+            set dispatched_at = clock_timestamp(), dispatched_by = p_dispatcher,
+                status = case when chosen.claim then 'processing' else q.status end,
+                fencing_token = case when chosen.claim then q.fencing_token + 1 else q.fencing_token end,
+                task_id = case when chosen.claim then gen_random_uuid()::text end,
+                worker = case when chosen.claim then p_dispatcher else q.worker end
+            from chosen where q.id = chosen.id
+            returning q.id, q.job_type, q.queue_job_id, q.user_id, q.metadata, q.attempts + 1 as attempt, q.max_attempts,
+                      q.fencing_token, q.task_id, chosen.effective, chosen.due_at
+        )
+        select m.id, m.job_type::text, m.queue_job_id, m.user_id, m.metadata, m.attempt, m.max_attempts, m.fencing_token, m.task_id
+        from marked m order by m.effective, m.due_at;
+        get diagnostics got = row_count;
+        sent := sent + got;
+        exit when sent >= p_limit;
+
+        -- Too few, though there are more: locks of others fill the reach. Look behind them.
+        perform from due_jobs(types, reach, true) offset reach - 1;
+        exit when not found;
+        reach := reach * 8;
+    end loop;
+end
+$$;
+
+create or replace function claim_pending_jobs(p_job_types text[], p_batch_size int default 5) returns setof queue_jobs
+language plpgsql set search_path = public, pg_temp
+as $$
+declare
+    types queue_type[];
+    wanted int := least(coalesce(p_batch_size, 5), 1000000);
+    reach int := wanted * 2 + 32; -- more than asked for, as another session may hold the first ones at this moment
+    claimed_so_far int := 0;
+    got int;
+begin
+    select coalesce(array_agg(distinct t::queue_type), '{}') into types from unnest(p_job_types) t
+    where queue_setting('paused.' || t, 'false') <> 'true';
+    perform promote_due_retries(types);
+    if wanted <= 0 then
+        return;
+    end if;
+    loop
+        return query
+        with candidate as materialized (
+            select * from due_jobs(types, reach, false)
+        ), chosen as materialized (
+            select q.id, c.effective, c.due_at from candidate c join queue_jobs q on q.id = c.job_id
+            -- As text, so that no plan takes the index of all pending jobs for these few.
+            where q.status::text = 'pending' and q.scheduled_for <= now()
+            order by c.effective, c.due_at
+            limit wanted - claimed_so_far
+            for update of q skip locked
+        ), claimed as (
+            update queue_jobs q
+            set status = 'processing', fencing_token = q.fencing_token + 1, task_id = null,
+                worker = 'sql:' || coalesce(nullif(current_setting('application_name'), ''), session_user)
+            from chosen where q.id = chosen.id
+            returning q.*
+        )
+        select claimed.* from claimed join chosen using (id) order by chosen.effective, chosen.due_at;
+        get diagnostics got = row_count;
+        claimed_so_far := claimed_so_far + got;
+        exit when claimed_so_far >= wanted;
+
+        -- Too few, though there are more: locks of others fill the reach. Look behind them.
+        perform from due_jobs(types, reach, false) offset reach - 1;
+        exit when not found;
+        reach := reach * 8;
+    end loop;
+end
+$$;
+
+create or replace function next_due_at(p_job_types text[], p_after timestamptz default now()) returns timestamptz
+language sql stable set search_path = public, pg_temp
+as $$
+    with recursive level as (
+        select t::queue_type as job_type,
+               (select min(q.priority) from queue_jobs q where q.status = 'pending' and q.job_type = t::queue_type) as priority
+        from unnest(p_job_types) t
+        union all
+        select l.job_type,
+               (select min(q.priority) from queue_jobs q
+                where q.status = 'pending' and q.job_type = l.job_type and q.priority > l.priority)
+        from level l where l.priority is not null
+    )
+    select least(
+        (select min(d.scheduled_for) from level l cross join lateral (
+            select q.scheduled_for from queue_jobs q
+            where q.status = 'pending' and q.job_type = l.job_type and q.priority = l.priority and q.scheduled_for > p_after
+            order by q.scheduled_for limit 1
+        ) d where l.priority is not null),
+        (select min(q.scheduled_for) from queue_jobs q
+         where q.status = 'retrying' and q.job_type = any(p_job_types::queue_type[]) and q.scheduled_for > p_after)
+    )
+$$;
+
+create or replace function reschedule_queue_job(p_job_id uuid, p_scheduled_for timestamptz, p_priority int default null) returns boolean
+language plpgsql set search_path = public, pg_temp
+as $$
+begin
+    update queue_jobs
+    set scheduled_for = p_scheduled_for, priority = coalesce(p_priority, priority),
+        dispatched_at = null, dispatched_by = null
+    where id = p_job_id and status in ('pending', 'retrying');
+    return found;
+end
+$$;
+
+drop function queue_levels(queue_type[]);
+drop table queue_limits;
+
+revoke execute on function due_jobs(queue_type[], int, boolean) from public, anon, authenticated;
+grant execute on function due_jobs(queue_type[], int, boolean) to service_role;
