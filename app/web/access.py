@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from flask import Blueprint
+from flask import Blueprint, request
 from pydantic import Field
 
+from app.identity.tokens import bearer_token, identify
 from app.identity.users import list_users
 from app.web.endpoint import caller, endpoint, reading, services
 from app.web.fields import Limit, Text
@@ -46,6 +47,8 @@ class UsersQuery(Request):
 def get_access() -> AccessReply:
     """Who is calling, and what is open to them; 401 for a key or token that is not good"""
     who = caller()
+    if not who.is_known:  # this endpoint is open to strangers; who sends a key is to hear why it is not good
+        identify(services().settings, bearer_token(request.headers.get("Authorization")))
     return AccessReply(
         authMode=services().settings.auth_mode,
         caller=who.kind.value,

@@ -66,7 +66,7 @@ function Shown({ job, events, related, error, refresh }: Whole & { error?: Error
           {result && <Panel title="What came of it"><Json value={job.result} label="Result" /></Panel>}
         </div>
       </div>
-      {related.length > 0 && <Panel title="Jobs that belong to it" aside="what it led to, and came from"><JobTable jobs={related} label="Related jobs" /></Panel>}
+      {related.length > 0 && <Panel title="Jobs that belong to it" aside="what it led to, and came from"><JobTable jobs={related} label="Table of related jobs" /></Panel>}
     </Page>
   );
 }

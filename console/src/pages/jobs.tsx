@@ -27,7 +27,7 @@ export default function JobsPage() {
       <FilterBar />
       {error && <Failure error={error} retry={refresh} />}
       <Panel title={filtered ? 'Jobs that match' : 'All jobs'} aside={data && <Found jobs={data} first={!cursor} />}>
-        {!data ? !error && <Loading /> : data.jobs.length > 0 ? <JobTable jobs={data.jobs} label="Jobs" /> : data.searchedTo ? (
+        {!data ? !error && <Loading /> : data.jobs.length > 0 ? <JobTable jobs={data.jobs} label="Table of jobs" /> : data.searchedTo ? (
           <Empty title="Nothing found yet">Looked through everything back to {moment(data.searchedTo)}. Search further, or narrow the filter.</Empty>
         ) : filtered ? (
           <Empty title="No job matches">Take a part of the filter away. Jobs that ended long ago are in the archive: open one by its id, or look at its user.</Empty>

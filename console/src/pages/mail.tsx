@@ -16,7 +16,7 @@ export default function MailPage() {
       {error && <Failure error={error} retry={refresh} />}
       <Panel title="Sent mail">
         {!data ? !error && <Loading /> : data.mails.length === 0 ? <Empty title="No mail yet">A brief is mailed to users who want it, and <code>POST /queue/email</code> sends any other.</Empty> : (
-          <div class="table" tabIndex={0} role="region" aria-label="Sent mail">
+          <div class="table" tabIndex={0} role="region" aria-label="Table of sent mail">
             <table>
               <thead><tr><th>State</th><th>Subject</th><th>To</th><th>Sent</th><th>Through</th><th>Opened</th><th>Links followed</th></tr></thead>
               <tbody>

@@ -43,7 +43,7 @@ function One({ schedule, refresh }: { schedule: Schedule; refresh: () => void })
     refresh();
   };
   return (
-    <Panel title={words(schedule.name)} aside={<button type="button" class="small" disabled={busy} onClick={() => void run()} aria-label={`Run ${words(schedule.name)} now`}><Icon name="play" />Run now</button>}>
+    <Panel title={words(schedule.name)} aside={<button type="button" class="small" disabled={busy} onClick={() => void run()} aria-label={`Run now: ${words(schedule.name)}`}><Icon name="play" />Run now</button>}>
       {known && <p class="soft">{known.about}</p>}
       <dl class="fact-list">
         <div><dt>Next run</dt><dd><Time at={schedule.nextRun} /> <code class="soft">{schedule.cron}</code></dd></div>

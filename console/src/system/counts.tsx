@@ -21,8 +21,8 @@ export function Counts({ health, refresh }: { health: Health; refresh: () => voi
       {types.length === 0 ? (
         <Empty title="No job yet">Queue a first one: choose a user in the menu and generate a brief, or type <code>.venv/bin/buildos brief --user sample@buildos.example</code></Empty>
       ) : (
-        <div class="table" tabIndex={0} role="region" aria-label="Jobs by type and state">
-          <table>
+        <div class="table" tabIndex={0} role="region" aria-label="Table of jobs by type and state">
+          <table class="counts">
             <thead><tr><th>Type</th>{STATUSES.map(status => <th key={status} class="number">{words(status)}</th>)}<th><span class="hidden">Hold back</span></th></tr></thead>
             <tbody>
               {types.map(type => (

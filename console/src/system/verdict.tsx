@@ -15,10 +15,10 @@ export function Verdict({ health, processes }: { health: Health; processes: Proc
   const notes = { workers: workers && workers > 1 ? `${workers} alive` : undefined };
   return (
     <section class={`verdict ${calm ? 'good' : well ? 'warn' : 'bad'}`} aria-label="State of the system">
-      <div class="headline" role="status">
+      <div class="headline">
         <Icon name={calm ? 'check' : 'alert'} />
         <div>
-          <b>{calm ? HEADLINES.healthy : well ? 'It runs, and something needs you' : HEADLINES[health.status]}</b>
+          <b role="status">{calm ? HEADLINES.healthy : well ? 'It runs, and something needs you' : HEADLINES[health.status]}</b>
           <span>The API has been up for {duration(Math.floor(health.uptime))}.</span>
         </div>
         <ul class="checks">
@@ -32,15 +32,16 @@ export function Verdict({ health, processes }: { health: Health; processes: Proc
       </div>
       {health.alerts.length > 0 && (
         <ul class="alerts">
-          {health.alerts.map(alert => <li key={alert.name}><span>{sentence(alert.message)}</span><Next alert={alert} /></li>)}
+          {health.alerts.map(alert => <li key={alert.name}><span>{sentence(alert)}</span><Next alert={alert} /></li>)}
         </ul>
       )}
     </section>
   );
 }
 
-function sentence(message: string): string {
-  const named = message.replace(/\b[a-z]+(_[a-z]+)+\b/g, found => `“${typeLabel(found)}”`);
+function sentence({ name, message }: Alert): string {
+  const type = name.split(':')[1];
+  const named = (type ? message.replace(` of ${type} failed`, ` of “${typeLabel(type)}” failed`) : message).replace(/\b[a-z]+(_[a-z]+)+\b/g, found => `“${typeLabel(found)}”`);
   return named.charAt(0).toUpperCase() + named.slice(1) + (/[.!?]$/.test(named) ? '' : '.');
 }
 

@@ -92,7 +92,7 @@ function options(width: number, series: Series[], format: Props['format'], group
     scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] } },
     axes: [
       { ...axis, values: (_, splits) => splits.map(time => (time % 86400 || splits.length < 3 ? hourAndMinute(time * 1000) : new Date(time * 1000).toLocaleDateString('en-GB', { day: 'numeric', month: 'short' }))), space: 64, size: 26, grid: { show: false } },
-      { ...axis, values: (_, splits) => splits.map(format), size: 64, space: 36 },
+      { ...axis, values: (_, splits) => splits.map(format), size: 52, space: 36 },
     ],
     series: [
       {},

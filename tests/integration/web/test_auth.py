@@ -71,6 +71,14 @@ def test_who_may_what(call, user, stranger):
         assert call(token(user), method, path, **body).status_code in (200, 409) or "briefs/" in path
 
 
+def test_everybody_may_ask_who_he_is(call, user):
+    assert call(None, "GET", "/access").json == {"authMode": "jwt", "caller": "anonymous", "operator": False, "userId": None}
+    assert call(KEY, "GET", "/access").json == {"authMode": "jwt", "caller": "service", "operator": True, "userId": None}
+    assert call(token(user), "GET", "/access").json == {"authMode": "jwt", "caller": "user", "operator": False, "userId": str(user)}
+    refused = call("nonsense", "GET", "/access")
+    assert (refused.status_code, refused.json["error"]) == (401, "The token is not valid")
+
+
 def test_counts_are_for_operators(call, user):
     assert call(token(user), "GET", "/queue/stats").status_code == 403
     assert call(None, "GET", "/api/queue/stats").status_code == 401
