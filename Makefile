@@ -5,13 +5,14 @@
 # make chaos     10,000 jobs under 200 faults (about an hour); ARGS="--seed 1 --engine celery"
 # make console  the pages of the console alone (make up builds them too)
 # make wheel  the package to install elsewhere, console included, in dist/
+# make topology  docker-compose.yml on hosts of their own, without Docker; ARGS="--small", ARGS="--pooled"
 # make env    the environment alone (.venv); make lint; make clean
 
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test test-scheduler test-llm chaos console wheel env lint clean help
+.PHONY: up test test-scheduler test-llm chaos topology console wheel env lint clean help
 
 up: env
 	@scripts/build-console $(VENV) || :
@@ -28,6 +29,9 @@ test-llm: env
 
 chaos: env
 	@exec $(BIN)/python -m tests.chaos $(ARGS)
+
+topology: env
+	@exec $(BIN)/python -m tests.topology $(ARGS)
 
 console: env
 	@scripts/build-console $(VENV)

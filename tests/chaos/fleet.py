@@ -113,6 +113,16 @@ class Fleet:
         """Straight to the database: the harness itself and the clients of the SQL stream."""
         return self.postgres.url(DATABASE)
 
+    @property
+    def api_url(self) -> str:
+        """Where clients find the API."""
+        return f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def api_headers(self) -> dict[str, str]:
+        """What they send along."""
+        return {}
+
     def connect(self) -> psycopg.Connection:
         """A connection of its own, each statement its own transaction."""
         return psycopg.connect(self.database_url, autocommit=True, connect_timeout=5, application_name="chaos")

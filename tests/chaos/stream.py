@@ -140,21 +140,25 @@ def sql_client(stream: Stream, name: str) -> None:
 
 
 def http_client(stream: Stream, name: str) -> None:
-    """Adds a brief with POST /queue/brief, each user and date once. 503 and a port that nobody serves are a no."""
+    """Adds a brief with POST /queue/brief, each user and date once. 503 and a port that nobody serves are a no; 502 and 504 say that
+    nobody knows."""
     for number in stream.numbers():
         user = stream.users[number % len(stream.users)]
         day = (BRIEF_DAYS + timedelta(days=number // len(stream.users))).isoformat()
         entry = stream.enter(draw(f"{user}/{day}", kinds=HTTP_KINDS), "http")
         body = json.dumps({"userId": str(user), "briefDate": day, "timezone": "UTC"}).encode()
         request = urllib.request.Request(
-            f"http://127.0.0.1:{stream.fleet.api_port}/queue/brief", body, {"Content-Type": "application/json"}
+            f"{stream.fleet.api_url}/queue/brief", body, {"Content-Type": "application/json", **stream.fleet.api_headers}
         )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 entry.said = json.load(answer)["jobId"]
             entry.answer = ACCEPTED
         except urllib.error.HTTPError as error:
-            stream.refused(entry, str(error.code))
+            if error.code in (502, 504):
+                entry.said = str(error.code)
+            else:
+                stream.refused(entry, str(error.code))
         except urllib.error.URLError as error:
             entry.said = str(error.reason)
             if isinstance(error.reason, ConnectionRefusedError):
