@@ -19,13 +19,16 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.realtime.changes import Cursor, Event, Position, Tables, horizon, read_changes
+from app.realtime.changes import Cursor, Event, Position, Tables, last_place, read_changes
 
 log = structlog.get_logger("realtime")
 
 POLL = 1.0  # seconds between looks when no wake-up came
-HELD_BACK = 0.02  # seconds until the first look again for changes that wait for an older transaction
-PAUSE = 0.01  # seconds between two looks at least, so that a burst of commits is read in one
+HELD_BACK = 0.005  # seconds until the first look again for changes that wait for an older transaction
+PAUSE = (
+    0.001,
+    0.01,
+)  # seconds between two looks: as long as the last one took, so that a burst of commits is read in one
 FIRST_RETRY, LAST_RETRY = 0.2, 5.0  # seconds between attempts to reach Postgres
 
 
@@ -96,7 +99,7 @@ class Feed:
         """Where the live stream is; with nobody listening it is simply now."""
         with self._lock:
             if self._reached is None or not self._listeners:
-                self._reached = horizon(self._engine)
+                self._reached = last_place(self._engine)
             if self._spawn is not None:
                 self._spawn(self._run)
                 self._spawn = None
@@ -119,10 +122,20 @@ class Feed:
         while after < upto:
             batch = read_changes(self._engine, self._tables, [listener.user_id], after, upto)
             for event in batch.events:
-                listener.tell(event)
+                self._tell(listener.tell, event)
             told += len(batch.events)
             after = batch.reached.position
         return after, told
+
+    def _tell(self, deliver: Callable[[Event], None], event: Event) -> None:
+        try:
+            deliver(event)
+        except ConnectionError:  # a browser that is just leaving
+            pass
+        except (ValueError, RecursionError, TypeError) as error:
+            log.warning("an event cannot be encoded whole", name=event.name, error=type(error).__name__)
+            with suppress(ConnectionError):
+                deliver(event.bare())
 
     def _run(self) -> None:
         retry = FIRST_RETRY
@@ -137,18 +150,22 @@ class Feed:
             except (psycopg.Error, SQLAlchemyError, OSError) as error:
                 log.warning("the feed lost the database", error=type(error).__name__, retry_in=retry)
             except Exception:
-                log.exception("the feed stumbled", retry_in=retry)  # whatever it is, browsers must hear of what comes next
+                log.exception(
+                    "the feed stumbled", retry_in=retry
+                )  # whatever it is, browsers must hear of what comes next
             time.sleep(retry)
             retry = min(retry * 2, LAST_RETRY)
 
     def _follow(self, conn: psycopg.Connection) -> None:
         wait = POLL
         while True:
+            began = time.perf_counter()
             more, held_back = self._advance()
             if more:
                 continue
+            took = time.perf_counter() - began
             wait = min(wait * 2, POLL / 4) if held_back and wait < POLL else HELD_BACK if held_back else POLL
-            time.sleep(PAUSE)
+            time.sleep(min(max(took, PAUSE[0]), PAUSE[1]))
             for _ in conn.notifies(timeout=wait, stop_after=1):
                 pass
 
@@ -161,8 +178,7 @@ class Feed:
             batch = read_changes(self._engine, self._tables, self._listeners.keys(), self._reached.position)
             self._reached = batch.reached
             for event in batch.events:
-                with suppress(ConnectionError):  # a browser that is just leaving
-                    self._deliver(event)
+                self._tell(self._deliver, event)
             if batch.events:
                 self._told(batch.lag + time.monotonic() - looked)
             return batch.more, batch.held_back

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ from flask_socketio import ConnectionRefusedError, SocketIO
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.db.looking import look
 from app.identity.caller import CallerKind
 from app.identity.tokens import NotAuthenticated, identify
 from app.identity.users import find_user, parse_user_id
@@ -103,8 +105,7 @@ class Realtime:
                 raise ConnectionRefusedError("auth.userId is required")
             user_id = parse_user_id(named)
         try:
-            with self._engine.connect() as conn:
-                user = find_user(conn, user_id) if user_id is not None else None
+            user = look(self._engine, partial(find_user, user_id=user_id)) if user_id is not None else None
         except SQLAlchemyError:
             raise ConnectionRefusedError("The database is away, try again", {"code": "unavailable"}) from None
         if user is None:

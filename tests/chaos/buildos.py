@@ -8,14 +8,18 @@ from uuid import UUID
 import psycopg
 
 from app.db.engine import make_engine
+from app.embedded.processes import free_port
 from app.queue.invariants import check_invariants
+from tests.chaos.browsers import Browsers, Events
 from tests.chaos.fleet import Fleet
 from tests.chaos.ledger import Ledger
+from tests.chaos.proxy import Proxy
 from tests.chaos.stream import Stream, http_client, sql_client
 from tests.chaos.verdict import Verdict, judge
 from tests.support.servers import plain_settings
 
 USERS = 24
+PATIENCE = 60.0  # seconds until every browser has joined
 # Not unlogged: it must survive a crash. No unique index on the key: that would hide a second effect.
 SETUP = """
     create table drill_effects (key text not null, job_id uuid not null, attempt int not null, at timestamptz default clock_timestamp());
@@ -47,10 +51,16 @@ class Buildos:
             self.fleet.add(f"worker{n}", [*celery, "worker", "-l", "INFO", "-c", "2", "-n", f"w{n}@drill"], MODULES)
         for n in range(self.fleet.pace.beats):
             self.fleet.add(f"beat{n}", [*celery, "beat", "-l", "INFO"], MODULES)
-        self.fleet.add("api", ["-m", "app.web.main"], {"PORT": str(self.fleet.api_port), "AUTH_MODE": "open"})
+        for n in range(self.fleet.pace.apis):
+            port = free_port() if n else self.fleet.api_port
+            self.fleet.add(f"api{n}", ["-m", "app.web.main"], {"PORT": str(port), "AUTH_MODE": "open"})
+            self.fleet.sockets.append(Proxy(port))
 
     def stream(self, seed: int) -> Stream:
-        """Two SQL clients and two of HTTP."""
+        """Two SQL clients and two of HTTP; beside it browsers that hear what happens, and a stream of named events."""
+        self.browsers = Browsers(self.users, [proxy.port for proxy in self.fleet.sockets], seed)
+        self.browsers.wait(PATIENCE)
+        self.events = Events(self.fleet.connect, self.users, seed)
         return Stream(self.fleet, self.users, seed, [sql_client, http_client, sql_client, http_client])
 
     def probe(self, name: str, patience: float) -> float | None:
@@ -94,6 +104,10 @@ class Buildos:
 
     def verdict(self, stream: Stream) -> Verdict:
         """The judgement of the whole run."""
+        self.events.close()
+        with self.fleet.connect() as conn:
+            self.browsers.settle(conn)
+        self.browsers.close()
         engine = make_engine(plain_settings(database_url=self.fleet.database_url))
         found = check_invariants(engine, stalled_seconds=self.fleet.pace.lease / 1000, dead_seconds=15)
         engine.dispose()
@@ -104,6 +118,7 @@ class Buildos:
                 "select user_id::text, metadata ->> 'briefDate' from queue_jobs where job_type = 'generate_daily_brief' "
                 "and status not in ('failed', 'cancelled') group by 1, 2 having count(*) > 1"
             ).fetchall()
+            self.browsers.judge(conn, verdict)
         for user, day in twice:
             verdict.blame("jobs in a wrong or half state", f"brief of {user} for {day} was queued more than once")
         return verdict

@@ -24,6 +24,8 @@ from tests.chaos.server_faults import (
     RedisHalfOpen,
     RedisKilled,
     RedisRestarted,
+    SocketsCut,
+    SocketsHalfOpen,
     TableLocked,
     WorkerCommitLost,
     WorkerPartitioned,
@@ -101,7 +103,7 @@ class ApiKilledAtCommit(Fault):
     hold = 2.0
 
     def inject(self) -> None:
-        api = self.any("api")
+        api = self.any("api0")  # the one that the HTTP clients use
         api.postgres.lose_answer_of_commit(api.kill)
 
 
@@ -245,6 +247,8 @@ FAULTS: tuple[type[Fault], ...] = (
     ApiKilledAtCommit,
     ApiCommitLost,
     ApiKilled,
+    SocketsCut,
+    SocketsHalfOpen,
     BeatKilled,
     BeatsDown,
     ClockStepped,

@@ -40,6 +40,7 @@ class Pace:
     backoff: float = 0.1  # seconds
     workers: int = 3
     beats: int = 2
+    apis: int = 3
 
     def env(self) -> dict[str, str]:
         """As the processes read it."""
@@ -107,6 +108,7 @@ class Fleet:
     redis: RedisServer
     members: list[Member] = field(default_factory=list)
     api_port: int = 0
+    sockets: list[Proxy] = field(default_factory=list)  # before each API process: how browsers reach it
 
     @property
     def database_url(self) -> str:
@@ -201,6 +203,8 @@ def servers(folder: Path, pace: Pace) -> Iterator[Fleet]:
         alembic(fleet.database_url, "upgrade", "head")
         yield fleet
     finally:
+        for proxy in fleet.sockets:
+            proxy.close()
         for member in fleet.members:
             if member.process is not None:
                 member.process.end()

@@ -8,7 +8,7 @@ from contextlib import suppress
 import psycopg
 import redis
 
-from tests.chaos.fault import Fault
+from tests.chaos.fault import Fault, NotHere
 
 KEEPALIVE = 25.0  # seconds after which a kernel gives a connection up, with the keepalives we ask for
 
@@ -212,4 +212,25 @@ class ApiCommitLost(Fault):
     """api: a job added, the answer lost."""
 
     def inject(self) -> None:
-        self.any("api").postgres.lose_answer_of("queue_brief_job")
+        self.any("api0").postgres.lose_answer_of("queue_brief_job")
+
+
+class SocketsCut(Fault):
+    """network: every browser cut off, without a word."""
+
+    hold = 0.2
+
+    def inject(self) -> None:
+        if not self.fleet.sockets:
+            raise NotHere
+        for proxy in self.fleet.sockets:
+            proxy.cut()
+
+
+class SocketsHalfOpen(Fault):
+    """network: the browsers of one API process half-open."""
+
+    def inject(self) -> None:
+        if not self.fleet.sockets:
+            raise NotHere
+        self.chance.choice(self.fleet.sockets).deafen(KEEPALIVE)

@@ -10,7 +10,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.orders import OURS, REASONS
 from tests.chaos.stream import ACCEPTED, REFUSED, Entry
 
-PROMISES = ("jobs lost", "jobs in a wrong or half state", "refused, yet there", "completions written twice", "effects twice", "effects missing", "invariants broken")  # fmt: skip
+PROMISES = ("jobs lost", "jobs in a wrong or half state", "refused, yet there", "completions written twice", "effects twice", "effects missing", "events missed, heard twice or astray", "invariants broken")  # fmt: skip
 
 
 @dataclass

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.queue.reads import iso
-from app.realtime.changes import horizon, read_changes
+from app.realtime.changes import last_place, read_changes
 from app.web.app import TABLES, create_app
 from app.wiring import build
 from tests.integration.notifications.conftest import TASK, World
@@ -198,7 +198,7 @@ class TestReading:
         assert (unread["notifications"], unread["unreadCount"]) == ([], 0)
 
     def test_open_pages_hear_of_what_was_read(self, world: World, http: FlaskClient) -> None:
-        start = horizon(world.engine).position
+        start = last_place(world.engine).position
         world.run(world.job("in-app"))
         shown = world.one("notifications")
         http.post(f"/users/{world.user}/notifications/{shown['id']}/read")

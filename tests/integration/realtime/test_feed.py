@@ -8,8 +8,10 @@ import pytest
 import requests
 from socketio.exceptions import ConnectionError as Refused
 from sqlalchemy import text
+from sqlalchemy.event import listen
 
 from app.queue.adding import add_job
+from app.realtime.changes import last_place, read_changes
 from app.realtime.events import emit
 from tests.support.api import Browser, running_api
 from tests.support.processes import wait_for
@@ -304,3 +306,88 @@ def test_who_only_looks_does_not_hear_of_connections_that_died(database, api):
             conn.execute(
                 text("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'buildos%'")
             )
+
+
+def test_a_row_that_cannot_be_read_silences_nobody(database, browser, ann, bob):
+    one, two = browser(ann), browser(bob)
+    one.subscribe(ann)
+    two.subscribe(bob)
+    deep = '{"a":' * 3000 + "1" + "}" * 3000  # Postgres keeps it, Python's JSON does not read it
+    nearly = '{"a":' * 900 + "1" + "}" * 900  # is read, and may not be written
+    with database.engine.begin() as conn:
+        added = [
+            str(conn.execute(_ADD, {"user": ann, "metadata": metadata}).scalar_one())
+            for metadata in (deep, '{"a": 1}', nearly, '{"a": 2}')
+        ]
+    tell(database, bob, 1)
+    two.wait_for(lambda b: numbers(b) == [1])
+    one.wait_for(lambda b: len(b.states()) == 4)
+    new = [change["new"] for change in one.named("postgres_changes")]
+    assert [row["id"] for row in new] == added and {row["user_id"] for row in new} == {str(ann)}
+    assert [row.get("metadata") for row in new][1::2] == [{"a": 1}, {"a": 2}]
+
+
+_ADD = text("select add_queue_job(:user, 'other', cast(:metadata as jsonb), 10, now() + interval '1 day')")
+
+
+def test_a_transaction_that_began_early_and_changes_a_row_last_ends_it_once(database, browser, ann):
+    """Its place in the order is before the change that it followed."""
+    one = browser(ann)
+    cursor = one.subscribe(ann)["cursor"]
+    job = add(database, ann)
+    with database.engine.connect() as early:
+        emit(early, ann, "brief_completed", {"briefId": "1", "briefDate": "2026-11-21", "timezone": "UTC"})
+        move(database, job, "processing")
+        early.execute(text("update queue_jobs set status = 'completed' where id = :id"), {"id": job})
+        early.commit()
+    one.wait_for(lambda b: numbers(b) == [1] and "completed" in b.states(job))
+    last = one.heard[-1][1]["cursor"]
+    tell(database, ann, 2)
+    one.wait_for(lambda b: numbers(b) == [1, 2])
+    assert one.states(job).count("completed") == 1 and one.states(job)[-1] == "completed"
+    for since in (cursor, last):
+        again = browser(ann, cursor=since)
+        again.subscribe(ann)
+        again.wait_for(lambda b: 2 in numbers(b))
+        assert again.states(job) == (["completed"] if since == cursor else [])
+
+
+def test_who_is_too_far_behind_is_told_to_reload(database, browser, ann):
+    """A day, or more changes of everybody than a replay looks through: then the stream goes on from now."""
+    one = browser(ann)
+    cursor = one.subscribe(ann)["cursor"]
+    tell(database, ann, 1)
+    place, at = cursor.rsplit(".", 1)
+    yesterday = browser(ann, cursor=f"{place}.{int(at) - 24 * 3600 - 60}")
+    yesterday.wait_for(lambda b: len(b.named("reload")) == 1)
+    assert browser(ann, cursor=f"{place}.{int(at) - 23 * 3600}").call("resume", {"cursor": cursor})["replayed"] == 0
+    with database.engine.begin() as conn:
+        conn.execute(text("select setval('change_seq', last_value + 200001) from change_seq"))
+    late = browser(ann, cursor=cursor)
+    late.wait_for(lambda b: len(b.named("reload")) == 1)
+    assert late.heard[0][1]["cursor"] == late.subscribe(ann)["cursor"], "where it goes on"
+    tell(database, ann, 2)
+    for window in (yesterday, late):
+        window.wait_for(lambda b: numbers(b)[-1:] == [2])
+    assert numbers(late) == [2] and len(late.named("reload")) == 1
+
+
+def test_users_who_are_not_connected_cost_one_look_and_load_nothing(database, ann, bob):
+    """A thousand changes of others: no row of theirs is read, nor sent over the wire."""
+    start = last_place(database.engine).position
+    with database.engine.begin() as conn:
+        conn.execute(
+            text(
+                "select count(add_queue_job(:u, 'other', '{}', 10, now() + interval '1 day')) from generate_series(1, 1000)"
+            ),
+            {"u": bob},
+        )
+    statements: list[str] = []
+    listen(database.engine, "before_cursor_execute", lambda c, cursor, sql, *rest: statements.append(sql))
+    tables = {"queue_jobs": lambda conn, ids: pytest.fail("a row was loaded")}
+    batch = read_changes(database.engine, tables, [ann], start)
+    assert batch.events == [] and not batch.more and batch.reached.position > start
+    assert len(statements) == 1
+    assert (
+        read_changes(database.engine, tables, [ann], batch.reached.position).reached.position == batch.reached.position
+    )
