@@ -19,7 +19,7 @@ up: env
 	@exec $(BIN)/buildos up
 
 test: env lint
-	@exec $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+	@exec $(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 test-scheduler: env
 	@ZONES=all $(BIN)/python -m pytest tests/unit/schedules tests/integration/schedules tests/integration/sms/test_reminder_times.py tests/integration/sms/test_reminder_year.py $(ARGS)

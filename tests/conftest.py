@@ -17,7 +17,7 @@ from app.embedded.postgres import PostgresServer
 from app.embedded.redis import RedisServer
 from app.settings import Settings
 from app.settings_files import spellings
-from tests.support import servers
+from tests.support import servers, sharing
 from tests.support.servers import Database
 
 REDIS_DATABASES = 4000
@@ -27,6 +27,18 @@ for _name, _field in Settings.model_fields.items():
     for _spelling in spellings(_name, _field):
         os.environ.pop(_spelling.upper(), None)
         os.environ.pop(f"{_spelling.upper()}_FILE", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who begins when; a run of a few files keeps their tests in order."""
+    place = {unit: number for number, unit in enumerate(sharing.in_order(item.nodeid for item in items))}
+    items.sort(key=lambda item: place[sharing.unit_of(item.nodeid)])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> sharing.ByFile | None:
+    """Which process runs what."""
+    return sharing.ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -357,19 +357,22 @@ def test_who_is_too_far_behind_is_told_to_reload(database, browser, ann):
     one = browser(ann)
     cursor = one.subscribe(ann)["cursor"]
     tell(database, ann, 1)
+    one.wait_for(lambda b: numbers(b) == [1])
     place, at = cursor.rsplit(".", 1)
     yesterday = browser(ann, cursor=f"{place}.{int(at) - 24 * 3600 - 60}")
     yesterday.wait_for(lambda b: len(b.named("reload")) == 1)
     assert browser(ann, cursor=f"{place}.{int(at) - 23 * 3600}").call("resume", {"cursor": cursor})["replayed"] == 0
     with database.engine.begin() as conn:
         conn.execute(text("select setval('change_seq', last_value + 200001) from change_seq"))
+    tell(database, ann, 2)
+    yesterday.wait_for(lambda b: numbers(b) == [2])
     late = browser(ann, cursor=cursor)
     late.wait_for(lambda b: len(b.named("reload")) == 1)
     assert late.heard[0][1]["cursor"] == late.subscribe(ann)["cursor"], "where it goes on"
-    tell(database, ann, 2)
+    tell(database, ann, 3)
     for window in (yesterday, late):
-        window.wait_for(lambda b: numbers(b)[-1:] == [2])
-    assert numbers(late) == [2] and len(late.named("reload")) == 1
+        window.wait_for(lambda b: numbers(b)[-1:] == [3])
+    assert numbers(late) == [3] and len(late.named("reload")) == 1
 
 
 def test_users_who_are_not_connected_cost_one_look_and_load_nothing(database, ann, bob):
