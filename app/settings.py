@@ -20,6 +20,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from app.settings_checks import encryption_keys, is_loopback, plain_url, sqlalchemy_url, vapid_public
 from app.settings_files import SettingsError
 from app.settings_scale import ScaleSettings
+from app.settings_watch import WatchSettings
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -33,8 +34,8 @@ DEFAULT_ORIGINS = (
 
 # What `APP_ENV` alone decides. The environment overrides each of them.
 PROFILES: dict[str, dict[str, Any]] = {
-    "development": {"queue_poll_interval": 2000, "queue_batch_size": 2, "auth_mode": "open"},
-    "production": {"queue_poll_interval": 5000, "queue_batch_size": 10, "auth_mode": "jwt"},
+    "development": {"queue_poll_interval": 2000, "queue_batch_size": 2, "auth_mode": "open", "log_format": "console"},
+    "production": {"queue_poll_interval": 5000, "queue_batch_size": 10, "auth_mode": "jwt", "log_format": "json"},
 }
 
 
@@ -42,14 +43,12 @@ def _env(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(ScaleSettings):
+class Settings(ScaleSettings, WatchSettings):
     """Everything that can be set from outside. Times carry their unit in the description."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", populate_by_name=True)
 
     app_env: Literal["development", "production"] = Field("development", description="Profile of defaults.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe log line written.")
-    log_format: Literal["console", "json"] = Field("console", description="Readable lines or one JSON object a line.")
 
     buildos_home: str | None = Field(
         None, description="Folder of `buildos up`: data, logs, state. Defaults to .buildos in the checkout."

@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import signals
 
+from tasks import watching
 from tasks.engine import celery
 
 __all__ = ["celery"]
@@ -25,5 +26,6 @@ def _install(**_: Any) -> None:
     from tasks.dispatcher import Dispatcher
 
     celery.conf.beat_schedule = BEAT_SCHEDULE
+    watching.configure_watching("worker")
     celery.steps["worker"].add(Dispatcher)
     mirror.connect()

@@ -12,6 +12,8 @@ from celery.exceptions import Ignore
 from celery.result import AsyncResult
 from pydantic import BaseModel
 
+from app import tracing
+from app.logs import JOB
 from app.queue.adding import add_job, to_json
 from app.queue.catalog import JOB_TYPES
 from app.queue.claims import Claim
@@ -74,6 +76,13 @@ class JobTask(Task):
 
     def work(self, held: Claim) -> Any:
         """The processor's result for one claimed job, as plain JSON. Raises what it raises; LeaseLost when the job is lost."""
+        JOB.set(held)  # until the run is over for Celery too: what it logs then is about this job
+        if not tracing.on():
+            return self._result(held)
+        with tracing.span(f"run {self.name}", "consumer", **{"job.id": held.job_id, "job.type": self.name, "job.attempt": held.attempt}):
+            return self._result(held)
+
+    def _result(self, held: Claim) -> Any:
         try:
             return _checked(self.name, self.run(RunningJob(services().engine, held)))
         except SoftTimeLimitExceeded:

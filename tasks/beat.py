@@ -15,6 +15,7 @@ from app.queue.errors import describe
 from app.settings import get_settings
 from tasks.dispatcher.watch import Watch
 from tasks.services import services
+from tasks.watching import configure_watching
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class TickScheduler(Scheduler):
     def __init__(self, *args: Any, **kwargs: Any):
         self._name = f"beat/{uuid.uuid4().hex[:6]}"
         self._next_report = 0.0
+        configure_watching("beat")
         self._watch: Watch | None = None
         super().__init__(*args, **kwargs)
 

@@ -79,6 +79,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "accept_content": ["json"],
         "task_acks_late": False,  # the row, not the message, says that a job is not done
         "task_track_started": False,
+        "task_send_sent_event": settings.queue_sent_events,
         # The runway bounds what is on its way to a worker; Celery need not count a second time.
         "worker_prefetch_multiplier": 64,
         "worker_max_tasks_per_child": 50_000,

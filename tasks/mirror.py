@@ -28,10 +28,12 @@ from celery import signals
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from app import reporting
+from app.logs import JOB, about
 from app.queue import claims
 from app.queue.adding import add_job, to_json
 from app.queue.claims import Claim, Outcome
-from app.queue.errors import TransientError, describe, is_retryable
+from app.queue.errors import PermanentError, TransientError, describe, is_retryable
 from app.queue.steering import cancel_job
 from app.settings import get_settings
 from tasks import outcomes
@@ -100,6 +102,7 @@ def _adopt(conn: Connection, task: Any, task_id: str, args: Any, kwargs: dict[st
 
 def _forget(task_id: str, **_: Any) -> None:
     _held.pop(task_id, None)
+    JOB.set(None)
 
 
 def _complete(sender: Any, result: Any, **_: Any) -> None:
@@ -133,6 +136,7 @@ def complete(ended: Sequence[Outcome], engine: Engine | None = None) -> None:
 
 def _fail(sender: Any, task_id: str, exception: BaseException, kwargs: dict[str, Any] | None = None, **_: Any) -> None:
     if not _is_job(sender):
+        reporting.report(exception)
         return
     if task_id in _held:
         record_failure(_held[task_id][0], _plain(exception))
@@ -183,8 +187,11 @@ def record_failure(held: Claim, error: BaseException) -> None:
             tell_feature(conn, held, message, final=claims.is_last(held, retry=retry))
         return written
 
-    if not _write(write):
-        log.warning("job %s was no longer ours: its failure is not recorded: %s", held.id, message)
+    with about(held):
+        if not isinstance(error, (PermanentError, TransientError)):
+            reporting.report(error)
+        if not _write(write):
+            log.warning("job %s was no longer ours: its failure is not recorded: %s", held.id, message)
 
 
 def tell_feature(conn: Connection, held: Claim, message: str, *, final: bool) -> None:

@@ -6,6 +6,7 @@ import os
 import threading
 from typing import Any
 
+from app import reporting, tracing
 from app.settings import get_settings
 from app.wiring import Services, build
 
@@ -24,9 +25,11 @@ def services() -> Services:
 
 
 def leave(**_: Any) -> None:
-    """The process ends: what it has counted is written."""
+    """The process ends: what it has counted is written, its spans and reports are sent."""
     if _services is not None:
         _services.meter.flush()
+    tracing.flush()
+    reporting.flush()
 
 
 def _forget() -> None:

@@ -1,4 +1,4 @@
-"""Every call of a service outside is counted and timed, whichever adapter makes it."""
+"""Every call of a service outside is counted and timed and stands in the trace, whichever adapter makes it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from app import tracing
 from app.db.meters import Meter
 
 T = TypeVar("T")
@@ -28,19 +29,20 @@ class Watched:
         return functools.wraps(value)(functools.partial(noted, value))
 
     def _noted(self, method: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        with self._call():
+        with self._call(method.__name__):
             return method(*args, **kwargs)
 
     def _noted_stream(self, method: Callable[..., Iterator[T]], *args: Any, **kwargs: Any) -> Iterator[T]:
-        with self._call():
+        with self._call(method.__name__):
             yield from method(*args, **kwargs)
 
     @contextmanager
-    def _call(self) -> Iterator[None]:
+    def _call(self, method: str) -> Iterator[None]:
         began = time.perf_counter()
         outcome = "ok"
         try:
-            yield
+            with tracing.span(f"{self._name} {method}", "client", **{"peer.service": self._name}):
+                yield
         except Exception as error:
             # Where nothing is set up nobody was called.
             outcome = "error" if getattr(error, "configured", True) else ""

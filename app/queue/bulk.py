@@ -10,7 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from app.queue.adding import AddedJob, add_job, check_job, to_json
+from app.logs import current_traceparent
+from app.queue.adding import TRACE, AddedJob, add_job, check_job, to_json
 from app.queue.catalog import JOB_TYPES
 from app.queue.errors import PermanentError, UnknownUser
 
@@ -28,7 +29,7 @@ class NewJob:
 
 
 _ADD_MANY = text(
-    "select ordinal, job_id, job_name, due_at, deduplicated from enqueue_jobs(cast(:users as uuid[]), cast(:types as text[]), "
+    f"select ordinal, job_id, job_name, due_at, deduplicated from enqueue_jobs(coalesce(cast({TRACE} as uuid[]), cast(:users as uuid[])), cast(:types as text[]), "
     "cast(:metadata as jsonb[]), cast(:priorities as int[]), cast(:times as timestamptz[]), cast(:keys as text[]), "
     "cast(:attempts as int[]))"
 )
@@ -65,6 +66,7 @@ def _insert(conn: Connection, good: Sequence[tuple[int, NewJob, str]]) -> Sequen
     return conn.execute(
         _ADD_MANY,
         {
+            "traceparent": current_traceparent() or "",
             "users": [job.user_id for job in jobs],
             "types": [job.job_type for job in jobs],
             "metadata": [encoded for _, _, encoded in good],

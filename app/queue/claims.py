@@ -27,6 +27,7 @@ class Claim(NamedTuple):
     max_attempts: int
     token: int
     task_id: str | None
+    traceparent: str | None = None  # of whoever added it
 
     @property
     def id(self) -> UUID:
@@ -48,7 +49,7 @@ class Claim(NamedTuple):
             raise InvalidMetadata("metadata", f"cannot be read: {error}") from None
 
 
-_COLUMNS = "id::text, queue_job_id, user_id::text, job_type::text, metadata::text, attempts + 1, max_attempts, fencing_token, task_id"
+_COLUMNS = "id::text, queue_job_id, user_id::text, job_type::text, metadata::text, attempts + 1, max_attempts, fencing_token, task_id, traceparent"
 
 
 def claim(conn: Connection, job_id: UUID, task_id: str, worker: str) -> Claim | None:

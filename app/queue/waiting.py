@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TypeVar
 
 TICK_SECONDS = 1.5  # between signs of life; the contract asks for one every 2 s (CONTRACT 14)
@@ -30,7 +31,8 @@ def while_waiting(call: Callable[[], T], tick: Callable[[int], None], *, every: 
             done.set()
 
     began = time.monotonic()
-    threading.Thread(target=run, name="waiting", daemon=True).start()
+    # In a copy of our context: its lines and spans are about the same job.
+    threading.Thread(target=copy_context().run, args=(run,), name="waiting", daemon=True).start()
     while not done.wait(every):
         tick(int(time.monotonic() - began))
     succeeded, value = outcome[0]

@@ -10,6 +10,7 @@ import structlog
 from flask import Flask, Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
 
+from app import reporting, tracing
 from app.db.engine import make_engine
 from app.features.braindump.repository import dumps_by_id
 from app.features.briefs.reads import briefs_by_id
@@ -17,6 +18,7 @@ from app.features.notifications.inbox import notifications_by_id
 from app.features.onboarding.reads import analyses_by_id
 from app.features.phases.reads import phases_by_id
 from app.features.sms.reads import messages_by_id
+from app.logs import TRACEPARENT, USER
 from app.queue.reads import find_jobs
 from app.realtime.feed import Feed
 from app.realtime.presence import connections_by_id
@@ -59,6 +61,7 @@ log = structlog.get_logger("http")
 
 
 FEED_CONNECTIONS = 3
+PROBES = ("/health", "/metrics")  # asked every few seconds: nobody follows those
 BLUEPRINTS = (
     health,
     metrics,
@@ -101,6 +104,8 @@ def create_app(services: Any) -> Flask:
     app.json = _Json(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY + 1  # a body of unknown length is cut here, and then too long
     app.extensions["buildos"] = services
+    tracing.configure(services.settings, "api")
+    reporting.configure(services.settings, "api")
     app.extensions["buildos.pulse"] = health.Pulse(services.settings.redis_url)
     app.extensions["buildos.instruments"] = Instruments()
     for module in BLUEPRINTS:
@@ -132,6 +137,13 @@ TABLES = {
 
 def _begin() -> None:
     g.began = time.perf_counter()
+    USER.set(None)
+    tracing.begin_request(request.headers.get("traceparent"))
+    route = request.url_rule.rule if request.url_rule is not None else "none"
+    name = {"http.request.method": request.method, "http.route": route}
+    g.span = None if route in PROBES else tracing.start(f"{request.method} {route}", "server", TRACEPARENT.get(), **name)
+    if g.span is not None:
+        TRACEPARENT.set(g.span[1])
     largest = getattr(current_app.view_functions.get(request.endpoint or ""), "largest_body", MAX_BODY)
     request.max_content_length = largest + 1
     if (request.content_length or 0) > largest:
@@ -150,5 +162,9 @@ def _log(response: Response) -> Response:
     current_app.extensions["buildos.instruments"].answered(request, response, seconds)
     quiet = request.path == "/health" and response.status_code == 200  # probes ask every few seconds
     write = log.warning if response.status_code >= 500 else log.debug if quiet else log.info
-    write(f"{request.method} {_on_one_line(request.path[:200])}", status=response.status_code, ms=round(seconds * 1000, 1))
+    about = {"job": _on_one_line(str(g.job)[:200])} if g.get("job") else {}
+    write(f"{request.method} {_on_one_line(request.path[:200])}", status=response.status_code, ms=round(seconds * 1000, 1), **about)
+    if (span := g.get("span")) is not None:
+        failed = f"status {response.status_code}" if response.status_code >= 500 else None
+        tracing.end(span[0], failed, **{"http.response.status_code": response.status_code})
     return response

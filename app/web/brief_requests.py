@@ -9,12 +9,13 @@ from uuid import UUID, uuid4
 from sqlalchemy import Engine, text
 
 from app.db.commit import repeated
-from app.queue.adding import to_json
+from app.logs import current_traceparent
+from app.queue.adding import TRACE, to_json
 from app.queue.catalog import JOB_TYPES
 from app.web.schemas import QueueBriefRequest
 
 _QUEUE = text(
-    "select * from queue_brief_job(:user_id, :now, :key_suffix, :scheduled_for, cast(:brief_date as date), :timezone, "
+    f"select * from queue_brief_job(coalesce(cast({TRACE} as uuid), :user_id), :now, :key_suffix, :scheduled_for, cast(:brief_date as date), :timezone, "
     ":force_immediate, :force_regenerate, cast(:options as jsonb), :max_attempts)"
 )
 
@@ -36,6 +37,7 @@ def queue_brief(engine: Engine, user_id: UUID, wanted: QueueBriefRequest, now: d
     It is committed when this returns. Raises as `app/db/commit.py repeated` does.
     """
     asked = {
+        "traceparent": current_traceparent() or "",
         "user_id": user_id,
         "now": now,
         "key_suffix": uuid4().hex,  # the same when it is repeated

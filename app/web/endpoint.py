@@ -15,6 +15,8 @@ from sqlalchemy.exc import DBAPIError
 
 from app.identity.caller import Caller
 from app.identity.tokens import NotAuthenticated, bearer_token, identify
+from app.identity.users import parse_user_id
+from app.logs import USER
 from app.web.errors import ApiError
 
 MAX_BODY = 1024 * 1024  # bytes
@@ -80,6 +82,7 @@ def endpoint(
                 parts["body"] = read_body(body)
             if query is not None:
                 parts["query"] = read_query(query)
+            _note_user(parts)
             answer = _seen(view, parts)
             return _reply(*answer) if isinstance(answer, tuple) else _reply(answer)
 
@@ -100,6 +103,13 @@ def _seen(view: Callable, parts: dict[str, Any]) -> Any:
         if request.method != "GET" or not error.connection_invalidated:
             raise
         return view(**parts)
+
+
+def _note_user(parts: dict[str, Any]) -> None:
+    """Whom the lines of this request are about: the caller, or where he names somebody, that user."""
+    user = g.caller.user_id or parse_user_id(str(parts.get("user_id") or getattr(parts.get("body"), "userId", "")))
+    USER.set(str(user) if user else None)
+    g.job = parts.get("job_id")
 
 
 def services() -> Any:
@@ -200,6 +210,7 @@ def _message(item: Any) -> str:
 def _reply(answer: BaseModel | dict[str, Any] | Response, status: int = 200) -> Response:
     if isinstance(answer, Response):
         return answer
+    g.job = (answer.get("jobId") if isinstance(answer, dict) else getattr(answer, "jobId", None)) or g.get("job")
     response = jsonify(answer.model_dump(mode="json", by_alias=True) if isinstance(answer, BaseModel) else answer)
     response.status_code = status
     response.headers["Cache-Control"] = "no-store"

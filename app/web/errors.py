@@ -10,6 +10,7 @@ from psycopg import errors as pg
 from sqlalchemy import exc as sql
 from werkzeug.exceptions import HTTPException
 
+from app import reporting
 from app.db.commit import OutcomeUnknown
 from app.identity.tokens import NotAuthenticated
 from app.queue.errors import InvalidMetadata, UnknownUser, WrongState
@@ -123,4 +124,5 @@ def _outcome_unknown(error: OutcomeUnknown) -> Response:
 
 def _unforeseen(error: Exception) -> Response:
     log.error("request failed", exc_info=error)
+    reporting.report(error)
     return error_response(500, "Something went wrong on our side", "internal_error")

@@ -22,6 +22,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from gunicorn.workers.ggevent import GeventWorker
 
+from app import reporting, tracing
 from app.identity.binding import check_bind
 from app.logs import configure_logs
 from app.settings import Settings, SettingsError, load_settings
@@ -75,6 +76,8 @@ class Worker(GeventWorker):
         if not connections.join(timeout=DRAIN):
             self.log.warning("%s requests were cut off", len(connections))
             connections.kill(timeout=1)
+        tracing.flush()
+        reporting.flush()
 
 
 class Server(BaseApplication):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import redis
 from kombu.exceptions import OperationalError as BrokerError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import tracing
 from app.queue import claims, dispatching
 from app.queue.dispatching import Dispatched
 from app.queue.errors import describe
@@ -121,8 +124,12 @@ class DispatchLoop(threading.Thread):
     def _send(self, jobs: list[Dispatched]) -> None:
         if not jobs:
             return
-        messages = lease.messages_for(jobs, self._slots())
-        RUNWAY.sent(messages)
+        with traced(jobs) as going:
+            messages = lease.messages_for(going, self._slots())
+            RUNWAY.sent(messages)
+            self._hand_over(messages)
+
+    def _hand_over(self, messages: list[Message]) -> None:
         try:
             self._sender.send(messages)
         except BROKER_TROUBLE:
@@ -154,3 +161,28 @@ class DispatchLoop(threading.Thread):
                 dispatching.undispatch(conn, [job.job_id for job in jobs if job.claim is None])
         except SQLAlchemyError as error:
             log.warning("dispatcher: %d jobs are taken back when their lease is over: %s", len(jobs), describe(error))
+
+
+@contextmanager
+def traced(jobs: list[Dispatched]) -> Iterator[list[Dispatched]]:
+    """The jobs as they are, while traces are off; else each with its dispatch as a span, to which its run belongs."""
+    if not tracing.on():
+        yield jobs
+        return
+    spans: list[Any] = []
+    going = []
+    for job in jobs:
+        if job.claim is not None and job.claim.traceparent:
+            span, place = tracing.start(f"dispatch {job.job_type}", "producer", job.claim.traceparent, **{"job.id": job.job_id})
+            spans.append(span)
+            job = job._replace(claim=job.claim._replace(traceparent=place))
+        going.append(job)
+    failed = None
+    try:
+        yield going
+    except BaseException as error:
+        failed = type(error).__name__
+        raise
+    finally:
+        for span in spans:
+            tracing.end(span, failed)

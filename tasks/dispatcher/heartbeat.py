@@ -13,6 +13,7 @@ from celery.worker import state
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.logs import about
 from app.queue import claims, processes, upkeep
 from app.queue.errors import describe
 from app.settings import Settings
@@ -120,7 +121,8 @@ def sweep(engine: Engine, settings: Settings) -> int:
     with engine.begin() as conn:
         stalled = upkeep.take_back_stalled(conn, settings.queue_stalled_timeout)
         for held, status in stalled:
-            log.warning("job %s stalled in attempt %d: now %s", held.id, held.attempt, status)
+            with about(held):
+                log.warning("job %s stalled in attempt %d: now %s", held.id, held.attempt, status)
             mirror.tell_feature(conn, held, "stalled", final=status == "failed")
     with engine.begin() as conn:
         upkeep.prune_row_events(conn)

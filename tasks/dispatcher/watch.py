@@ -8,6 +8,7 @@ import time
 import redis
 from sqlalchemy import Engine
 
+from app import reporting
 from app.queue.alerts import current_alerts, first_in_cool_down
 from app.settings import Settings
 
@@ -39,6 +40,7 @@ class Watch:
             fresh = [alert for alert in alerts if first_in_cool_down(conn, alert, self._settings.alert_cool_down)]
         for alert in fresh:
             log.error("alert %s: %s", alert.name, alert.message)
+            reporting.tell(f"alert {alert.name}: {alert.message}")
         return [alert.name for alert in fresh]
 
     def _broker_there(self) -> bool:

@@ -44,7 +44,7 @@ def running_api(env: dict[str, str], folder: Path, name: str = "api") -> Iterato
         )
     try:
         wait_until(lambda: process.poll() is not None or "listening on" in log.read_text())
-        found = re.search(r"listening on (http://\S+)", log.read_text())
+        found = re.search(r"listening on (http://[^\s\"]+)", log.read_text())
         assert found, log.read_text()
         yield Api(process, found[1], log)
     finally:

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -42,7 +43,7 @@ def side_by_side(
             said.put((name, "raised", error))
 
     for name, call in calls.items():
-        threading.Thread(target=run, args=(name, call), name=f"brain-dump-{name}", daemon=True).start()
+        threading.Thread(target=copy_context().run, args=(run, name, call), name=f"brain-dump-{name}", daemon=True).start()
     returned: dict[str, Any] = {}
     while len(returned) < len(calls):
         if time.monotonic() > until:

@@ -1,0 +1,1 @@
+alter table queue_jobs drop column traceparent;
