@@ -1,4 +1,4 @@
-"""Errors that nobody foresaw, told to Sentry where SENTRY_DSN is set: with the job's id, without personal data (docs/errors.md)."""
+"""Errors that nobody foresaw, told to Sentry where SENTRY_DSN is set: with the job's id, without personal data (docs/watching.md)."""
 
 from __future__ import annotations
 

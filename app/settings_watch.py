@@ -22,7 +22,7 @@ class WatchSettings(SettingsFromFiles):
         None, description="`none` switches traces off; `otlp` on, also without an endpoint: then to this machine's port 4318."
     )
     otel_exporter_otlp_endpoint: str | None = Field(
-        None, description="Where traces go, by OTLP over HTTP; with it they are on. The SDK's other OTEL_* variables hold too (docs/traces.md)."
+        None, description="Where traces go, by OTLP over HTTP; with it they are on. The SDK's other OTEL_* variables hold too (docs/watching.md)."
     )
     otel_exporter_otlp_traces_endpoint: str | None = Field(None, description="The same, as a whole address with its path.")
     otel_sdk_disabled: bool = Field(False, description="true switches traces off.")

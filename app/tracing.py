@@ -1,4 +1,4 @@
-"""One trace for one request: from HTTP through dispatch and worker to the service outside (docs/traces.md).
+"""One trace for one request: from HTTP through dispatch and worker to the service outside (docs/watching.md).
 
 Its place is a W3C `traceparent`, which a job keeps in its row. Where no OTEL_* variable asks for traces nothing of OpenTelemetry is
 imported; the trace id is still made, as the correlation id of the logs.
