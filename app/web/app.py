@@ -11,6 +11,7 @@ from flask import Flask, Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
 
 from app import reporting, tracing
+from app.db.acting import let_act
 from app.db.engine import make_engine
 from app.features.braindump.repository import dumps_by_id
 from app.features.briefs.reads import briefs_by_id
@@ -106,6 +107,7 @@ def create_app(services: Any) -> Flask:
     app.extensions["buildos"] = services
     tracing.configure(services.settings, "api")
     reporting.configure(services.settings, "api")
+    let_act(services.engine)
     app.extensions["buildos.pulse"] = health.Pulse(services.settings.redis_url)
     app.extensions["buildos.instruments"] = Instruments()
     for module in BLUEPRINTS:

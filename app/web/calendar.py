@@ -10,6 +10,7 @@ from flask import Blueprint, Response, redirect, request
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
+from app.db.acting import acting_as, owner_rights
 from app.db.commit import transaction
 from app.features.calendar import connections, task_events
 from app.features.calendar.connecting import NotConnected
@@ -138,9 +139,10 @@ def get_connect(query: ConnectQuery) -> Response:
     """Send this browser to Google's page of consent"""
     with transaction(services().engine) as conn:
         user = asked_user(conn, query.userId)
-        consent = _try(
-            lambda: services().connecting.ask_consent(conn, user.id, query.calendarId, _callback(), same_browser=True)
-        )
+        with owner_rights(conn):  # what Google is asked and told is no user's to read
+            consent = _try(
+                lambda: services().connecting.ask_consent(conn, user.id, query.calendarId, _callback(), same_browser=True)
+            )
     answer = redirect(consent.url, 302)
     answer.headers["Cache-Control"] = "no-store"
     secure = _callback().startswith("https:")
@@ -154,15 +156,17 @@ def post_connect(body: ConnectRequest) -> ConnectReply:
     with transaction(services().engine) as conn:
         user = asked_user(conn, body.userId)
         if body.provider == "google":
-            consent = _try(
-                lambda: services().connecting.ask_consent(
-                    conn, user.id, body.calendarId, _callback(), same_browser=False
+            with owner_rights(conn):
+                consent = _try(
+                    lambda: services().connecting.ask_consent(
+                        conn, user.id, body.calendarId, _callback(), same_browser=False
+                    )
                 )
-            )
             return ConnectReply(url=consent.url)
         if body.url is None:
             raise invalid("url", "is required for a feed")
-        connection, job = _try(lambda: services().connecting.connect_feed(conn, user.id, body.url, body.name))
+        with owner_rights(conn):
+            connection, job = _try(lambda: services().connecting.connect_feed(conn, user.id, body.url, body.name))
     return ConnectReply(connectionId=str(connection.id), jobId=job.queue_job_id)
 
 
@@ -199,7 +203,8 @@ def delete_connection(connection_id: str) -> Done:
         found = connections.find(conn, known) if known else None
     if found is None or not caller().may_act_for(found.user_id):
         raise not_found("Connection")
-    services().connecting.disconnect(found)
+    with acting_as(None):
+        services().connecting.disconnect(found)
     return Done()
 
 

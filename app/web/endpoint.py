@@ -13,6 +13,7 @@ from pydantic_core import from_json
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from app.db.acting import acting_as, is_acting
 from app.identity.caller import Caller
 from app.identity.tokens import NotAuthenticated, bearer_token, identify
 from app.identity.users import parse_user_id
@@ -83,7 +84,8 @@ def endpoint(
             if query is not None:
                 parts["query"] = read_query(query)
             _note_user(parts)
-            answer = _seen(view, parts)
+            with acting_as(None if public else g.caller.user_id):
+                answer = _seen(view, parts)
             return _reply(*answer) if isinstance(answer, tuple) else _reply(answer)
 
         run.largest_body = largest
@@ -119,7 +121,9 @@ def services() -> Any:
 
 def reading() -> Connection:
     """A connection for looking alone, to be used as a context: each statement stands for itself, so that a look is one round trip
-    and not three."""
+    and not three. A user's own look is a transaction, as it has the user's rights."""
+    if is_acting():
+        return services().engine.execution_options(reading=True).connect()
     return services().engine.execution_options(isolation_level="AUTOCOMMIT").connect()
 
 

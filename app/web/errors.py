@@ -98,6 +98,10 @@ def _database(error: sql.SQLAlchemyError) -> Response:
     if isinstance(cause, pg.DataError):
         log.warning("value refused by the database", error=str(cause).splitlines()[0])
         return error_response(400, "A value is outside what can be stored")
+    if isinstance(cause, pg.InsufficientPrivilege):
+        # Row-level security stopped what a check of ours should have: nobody saw anything, but it is for us to mend.
+        log.error("the database refused a right", error=str(cause).splitlines()[0])
+        return error_response(403, "The database does not allow this")
     if isinstance(cause, pg.UndefinedTable | pg.UndefinedFunction | pg.UndefinedColumn):
         log.error("the database is not migrated", error=str(cause).splitlines()[0])
         return _unavailable("The database is not migrated; run: buildos migrate")

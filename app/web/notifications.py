@@ -9,6 +9,7 @@ from flask import Blueprint, request
 from pydantic import BeforeValidator, Field
 from sqlalchemy import Connection
 
+from app.db.acting import owner_rights
 from app.db.commit import transaction
 from app.features.notifications import browsers, inbox
 from app.identity.users import parse_user_id
@@ -142,15 +143,17 @@ def post_subscription(body: SubscribeRequest) -> SubscribeReply:
     except ValueError as error:
         raise invalid("endpoint", str(error)) from None
     with transaction(services().engine) as conn:
-        subscription_id, created = browsers.subscribe(
-            conn,
-            _whose(conn, body.userId),
-            endpoint=endpoint_url,
-            p256dh=body.keys.p256dh,
-            auth=body.keys.auth,
-            user_agent=(request.headers.get("User-Agent") or "").replace("\x00", "")[:LONGEST_AGENT] or None,
-            expires_at=body.expires_at,
-        )
+        user_id = _whose(conn, body.userId)
+        with owner_rights(conn):  # the browser may have been another user's until now
+            subscription_id, created = browsers.subscribe(
+                conn,
+                user_id,
+                endpoint=endpoint_url,
+                p256dh=body.keys.p256dh,
+                auth=body.keys.auth,
+                user_agent=(request.headers.get("User-Agent") or "").replace("\x00", "")[:LONGEST_AGENT] or None,
+                expires_at=body.expires_at,
+            )
     return SubscribeReply(id=str(subscription_id), created=created)
 
 

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from flask import Blueprint
 from sqlalchemy import Connection
 
+from app.db.acting import acting_as, owner_rights
 from app.db.commit import transaction
 from app.features.phases.models import OPEN_STATUSES
 from app.features.phases.reads import count_tasks, find_plan, owner_of
@@ -95,11 +96,13 @@ def post_generate(project_id: str, body: GeneratePhasesRequest) -> dict[str, Any
     with transaction(engine) as conn:
         user = session_user(conn, body.userId)
         added = _add(conn, user, project_id, PhasesOptions(**given), str(uuid4()))
-        held = claim_here(conn, added.id, "api")
+        with owner_rights(conn):  # only who runs jobs may claim one
+            held = claim_here(conn, added.id, "api")
         if held is None:
             raise ApiError(503, "Making phases is paused", "paused")
     try:
-        result = run_here(engine, held, lambda job: services().phases.generate(job, last_try=True))
+        with acting_as(None):  # a job is run by the program, here as in a worker
+            result = run_here(engine, held, lambda job: services().phases.generate(job, last_try=True))
     except LeaseLost:
         raise ApiError(409, "The job was cancelled", "cancelled") from None
     except PermanentError as error:  # the project went, or lost its tasks, since we looked

@@ -163,3 +163,16 @@ def _is_constant(node: ast.AST) -> bool:
 
 def _is(node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
+
+
+def test_who_leaves_a_users_rights_is_known() -> None:
+    """docs/decisions/0090-users-in-the-database.md says why each does."""
+    found = {
+        (str(path), node.func.id) for path in source.python("app") for node in ast.walk(source.tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        and (node.func.id == "owner_rights" or node.func.id == "acting_as" and ast.unparse(node.args[0]) == "None")
+    }  # fmt: skip
+    assert found == {
+        ("app/web/calendar.py", "owner_rights"), ("app/web/calendar.py", "acting_as"), ("app/web/notifications.py", "owner_rights"),
+        ("app/web/phases.py", "owner_rights"), ("app/web/phases.py", "acting_as"),
+    }  # fmt: skip

@@ -74,7 +74,7 @@ def test_it_is_on_for_every_table(filled: Filled) -> None:
 
 def test_the_policies_have_their_documented_names(filled: Filled) -> None:
     names = filled.sql.values("select policyname || ' ' || cmd from pg_policies where tablename = 'queue_jobs' order by 1")
-    assert names == ["Service role full access ALL", "Users see own jobs SELECT"]
+    assert names == ["Service role full access ALL", "Users change own queue jobs ALL", "Users see own jobs SELECT"]
 
 
 def test_a_user_sees_own_rows_and_no_others(filled: Filled) -> None:

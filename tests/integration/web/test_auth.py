@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
-import jwt
 import pytest
 
 from app.web.app import create_app
 from tests.integration.web.conftest import Parts
 from tests.support.people import add_user
-
-SECRET, KEY = "a secret of thirty-two characters!", "the service key"
-
-
-def token(user_id) -> str:
-    claims = {"sub": str(user_id), "aud": "authenticated", "exp": datetime.now(UTC) + timedelta(hours=1)}
-    return jwt.encode(claims, SECRET, algorithm="HS256")
+from tests.support.tokens import KEY, SECRET, token
 
 
 @pytest.fixture

@@ -8,10 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import jwt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -23,9 +21,9 @@ from app.wiring import build
 from tests.support import filling, servers
 from tests.support.jobs import sql_client
 from tests.support.servers import plain_settings
+from tests.support.tokens import KEY, SECRET, token
 
 NOBODY = "redis://127.0.0.1:1/0"  # the API works without a broker
-SECRET, KEY = "a secret of thirty-two characters!", "the service key"
 BROWSER = {"p256dh": "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM", "auth": "tBHItJI5svbpez7KI4CCXg"}
 NOTIFICATION = {"channel": "in-app", "eventType": "system.announcement", "payload": {"title": "Hello"}}
 TEXT = {"phone_number": "+14155552671", "message": "Hello"}
@@ -152,11 +150,6 @@ class Filled:
         return self.http.open(path, method=method, json=body or None, headers=headers)
 
 
-def token(user: Any) -> str:
-    claims = {"sub": str(user), "aud": "authenticated", "exp": datetime.now(UTC) + timedelta(hours=1)}
-    return jwt.encode(claims, SECRET, algorithm="HS256")
-
-
 @pytest.fixture(scope="module")
 def filled(postgres_server, template_database) -> Iterator[Filled]:
     with servers.new_database(postgres_server, template_database) as database, sql_client(database) as sql:
@@ -223,7 +216,7 @@ def test_no_odd_value_is_a_500(filled: Filled) -> None:
             bearer = KEY if (method, path, body) in OTHERS else filled.ada
             with filled.call(bearer, method, filled.named(route), filled.named(sent)) as answer:
                 asked += 1
-                if answer.status_code >= 500 or b"Traceback" in answer.data:
+                if answer.status_code >= 500 or b"Traceback" in answer.data or b"The database does not allow" in answer.data:
                     wrong.append((method, route, sent, answer.status_code, answer.data[:200]))
                 elif answer.status_code >= 400 and not {"error", "code"} <= answer.json.keys() <= {"error", "code", "details"}:
                     wrong.append((method, route, sent, answer.text[:200]))

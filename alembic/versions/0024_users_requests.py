@@ -1,0 +1,18 @@
+"""A user's request runs in the database as that user: what it may change there."""
+
+from __future__ import annotations
+
+from app.db.frozen_sql import run_sql
+
+revision = "0024_users_requests"
+down_revision = "0023_traces"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_sql(f"{revision}.up.sql")
+
+
+def downgrade() -> None:
+    run_sql(f"{revision}.down.sql")
