@@ -20,6 +20,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from app.settings_checks import encryption_keys, is_loopback, plain_url, sqlalchemy_url, vapid_public
 from app.settings_files import SettingsError
 from app.settings_scale import ScaleSettings
+from app.settings_security import SecuritySettings
 from app.settings_watch import WatchSettings
 
 CHECKOUT = Path(__file__).parents[1]
@@ -43,7 +44,7 @@ def _env(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(ScaleSettings, WatchSettings):
+class Settings(ScaleSettings, SecuritySettings, WatchSettings):
     """Everything that can be set from outside. Times carry their unit in the description."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", populate_by_name=True)

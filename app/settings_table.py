@@ -24,7 +24,8 @@ Made from `app/settings.py` by `python -m app.settings_table`.
 
 def table() -> str:
     """The page, in Markdown."""
-    return HEAD + "".join(f"| {_names(name, field)} | {_default(name, field)} | {field.description} |\n" for name, field in Settings.model_fields.items())
+    fields = sorted(Settings.model_fields.items(), key=lambda each: each[0] not in Settings.__annotations__)  # parts come last
+    return HEAD + "".join(f"| {_names(name, field)} | {_default(name, field)} | {field.description} |\n" for name, field in fields)
 
 
 def _names(name: str, field: FieldInfo) -> str:

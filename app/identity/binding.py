@@ -20,8 +20,8 @@ def is_loopback(host: str) -> bool:
 def check_bind(settings: Settings) -> None:
     """Raises SettingsError when AUTH_MODE=open would be reachable from elsewhere, or jwt mode has no key to check with."""
     if settings.auth_mode == "jwt":
-        if settings.jwt_secret is None and settings.service_key is None:
-            raise SettingsError("JWT_SECRET: AUTH_MODE=jwt needs the secret of user tokens, or SERVICE_KEY, or both")
+        if settings.jwt_secret is None and settings.jwks_url is None and settings.service_key is None:
+            raise SettingsError("JWT_SECRET: AUTH_MODE=jwt needs the secret of user tokens, JWKS_URL or SERVICE_KEY, or several")
         return
     if not is_loopback(settings.host) and not settings.allow_open_bind:
         raise SettingsError(

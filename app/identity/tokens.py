@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hmac
+from typing import Any
+from uuid import UUID
 
 import jwt
+from jwt import PyJWK
 from pydantic import SecretStr
 
 from app.identity.caller import ANONYMOUS_CALLER, OPEN_CALLER, SERVICE_CALLER, Caller, CallerKind
+from app.identity.keys import ALGORITHMS, keys_at
 from app.identity.users import parse_user_id
 from app.settings import Settings
 
 LEEWAY = 30  # seconds a token's clock may differ from ours
+USERS_ROLE = "authenticated"  # of Supabase's keys for programs, which are tokens as well, none is a user's
 
 
 class NotAuthenticated(Exception):
@@ -21,7 +26,8 @@ class NotAuthenticated(Exception):
 def identify(settings: Settings, token: str | None) -> Caller:
     """The caller behind `token`; without one a stranger. In AUTH_MODE=open everybody is `OPEN_CALLER`.
 
-    Raises NotAuthenticated when the token is neither the service key nor a valid token of a user.
+    Raises NotAuthenticated when the token is neither the service key nor a valid token of a user, and KeysAway when that cannot
+    be said now.
     """
     if settings.auth_mode == "open":
         return OPEN_CALLER
@@ -48,23 +54,34 @@ def _is_secret(given: str, secret: SecretStr | None) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), secret.get_secret_value().encode())
 
 
-def _subject(settings: Settings, token: str):
-    if settings.jwt_secret is None:
-        raise NotAuthenticated("No such key")
+def _subject(settings: Settings, token: str) -> UUID:
     try:
+        key, algorithm = _key_of(settings, jwt.get_unverified_header(token))
         claims = jwt.decode(
             token,
-            settings.jwt_secret.get_secret_value(),
-            algorithms=["HS256"],
+            key,
+            algorithms=[algorithm],  # the key's own, never what the token would like
             audience=settings.jwt_audience,
+            issuer=settings.jwt_issuer,
             leeway=LEEWAY,
-            options={"require": ["exp", "sub"]},
+            options={"require": ["exp", "sub", *(["iss"] if settings.jwt_issuer else [])]},
         )
     except jwt.ExpiredSignatureError:
         raise NotAuthenticated("The token has expired") from None
     except jwt.PyJWTError:
         raise NotAuthenticated("The token is not valid") from None
     user_id = parse_user_id(str(claims["sub"]))
-    if user_id is None:
+    if user_id is None or claims.get("role", USERS_ROLE) != USERS_ROLE:
         raise NotAuthenticated("The token names no user")
     return user_id
+
+
+def _key_of(settings: Settings, header: dict[str, Any]) -> tuple[str | PyJWK, str]:
+    """What a token is checked with: our secret where it says HS256, else a public key of the identity provider."""
+    if header.get("alg") == "HS256" and settings.jwt_secret is not None:
+        return settings.jwt_secret.get_secret_value(), "HS256"
+    if settings.jwks_url is not None and header.get("alg") in ALGORITHMS:
+        key = keys_at(settings.jwks_url).find(header.get("kid"))
+        if key is not None:
+            return key, key.algorithm_name
+    raise jwt.InvalidKeyError("No such key")

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.looking import look
 from app.identity.caller import CallerKind
+from app.identity.keys import KeysAway
 from app.identity.tokens import NotAuthenticated, identify
 from app.identity.users import find_user, parse_user_id
 from app.realtime.changes import Cursor, Event, read_cursor
@@ -97,6 +98,8 @@ class Realtime:
             caller = identify(self._settings, token if isinstance(token, str) else None)
         except NotAuthenticated as error:
             raise ConnectionRefusedError(str(error)) from None
+        except KeysAway as error:
+            raise ConnectionRefusedError(str(error), {"code": "unavailable"}) from None
         if not caller.is_known:
             raise ConnectionRefusedError("auth.token is required")
         user_id = caller.user_id

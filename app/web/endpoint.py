@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.db.acting import acting_as, is_acting
 from app.identity.caller import Caller
+from app.identity.keys import KeysAway
 from app.identity.tokens import NotAuthenticated, bearer_token, identify
 from app.identity.users import parse_user_id
 from app.logs import USER
@@ -135,7 +136,7 @@ def caller() -> Caller:
 def _admit(public: bool, operator: bool) -> None:
     try:
         g.caller = identify(services().settings, bearer_token(request.headers.get("Authorization")))
-    except NotAuthenticated:
+    except (NotAuthenticated, KeysAway):
         if not public:
             raise
         g.caller = identify(services().settings, None)

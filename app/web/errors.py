@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from app import reporting
 from app.db.commit import OutcomeUnknown
+from app.identity.keys import KeysAway
 from app.identity.tokens import NotAuthenticated
 from app.queue.errors import InvalidMetadata, UnknownUser, WrongState
 
@@ -65,6 +66,7 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(ApiError, lambda e: error_response(e.status, e.message, e.code, e.details))
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(NotAuthenticated, _not_authenticated)
+    app.register_error_handler(KeysAway, lambda e: _unavailable(str(e), "keys_unavailable"))
     app.register_error_handler(
         InvalidMetadata,
         lambda e: error_response(400, f"{e.field}: {e.message}", details=[{"field": e.field, "message": e.message}]),
@@ -114,8 +116,8 @@ def _database(error: sql.SQLAlchemyError) -> Response:
     return _unforeseen(error)
 
 
-def _unavailable(message: str) -> Response:
-    response = error_response(503, message, "database_unavailable")
+def _unavailable(message: str, code: str = "database_unavailable") -> Response:
+    response = error_response(503, message, code)
     response.headers["Retry-After"] = "2"
     return response
 
