@@ -35,8 +35,8 @@ DEFAULT_ORIGINS = (
 
 # What `APP_ENV` alone decides. The environment overrides each of them.
 PROFILES: dict[str, dict[str, Any]] = {
-    "development": {"queue_poll_interval": 2000, "queue_batch_size": 2, "auth_mode": "open", "log_format": "console"},
-    "production": {"queue_poll_interval": 5000, "queue_batch_size": 10, "auth_mode": "jwt", "log_format": "json"},
+    "development": {"queue_poll_interval": 2000, "queue_batch_size": 2, "auth_mode": "open", "log_format": "console", "rate_limits": False},
+    "production": {"queue_poll_interval": 5000, "queue_batch_size": 10, "auth_mode": "jwt", "log_format": "json", "rate_limits": True},
 }
 
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from app.settings_checks import is_loopback
 from app.settings_files import SettingsFromFiles
+
+
+def _rate(value: str) -> str:
+    if not re.fullmatch(r"[1-9]\d{0,8}/(second|minute|hour|day)", value):
+        raise ValueError("expects a number and a span, as 1200/minute")
+    return value
+
+
+Rate = Annotated[str, AfterValidator(_rate)]
 
 
 class SecuritySettings(SettingsFromFiles):
@@ -17,6 +28,19 @@ class SecuritySettings(SettingsFromFiles):
         None, description="Where the identity provider publishes the keys of its RS256 and ES256 tokens; beside JWT_SECRET or without."
     )
     jwt_issuer: str | None = Field(None, description="Issuer a user token must name; none: any.")
+
+    trusted_proxies: Annotated[int, Field(ge=0, le=10)] = Field(
+        0, description="Proxies in front of the API, one behind the other, whose X-Forwarded-For and -Proto are believed."
+    )
+
+    rate_limits: bool = Field(False, description="Refuse with 429 whoever calls too often. Counted in Redis; without it everybody passes.")
+    rate_limit_user: Rate = Field("1200/minute", description="Requests of one user.")
+    rate_limit_service: Rate = Field("60000/minute", description="Requests with the service key.")
+    rate_limit_stranger: Rate = Field("300/minute", description="Requests without a good key or token, from one address.")
+    rate_limit_public: Rate = Field(
+        "6000/minute", description="Requests of pixels, links, webhooks and /health, from one address: mail and Twilio come from few."
+    )
+    rate_limit_items: Rate = Field("60000/minute", description="Jobs that one caller adds by POST /queue/bulk.")
 
     @field_validator("jwks_url")
     @classmethod

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import structlog
 from flask import Flask, Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import reporting, tracing
 from app.db.acting import let_act
@@ -57,6 +58,7 @@ from app.web.cors import OriginGate
 from app.web.endpoint import MAX_BODY
 from app.web.errors import ApiError, register_errors
 from app.web.instruments import Instruments
+from app.web.limits import limit_rates
 
 log = structlog.get_logger("http")
 
@@ -114,6 +116,7 @@ def create_app(services: Any) -> Flask:
         app.register_blueprint(module.blueprint)
     register_errors(app)
     app.before_request(_begin)
+    limit_rates(app, services.settings)
     app.after_request(_log)
     # Connections of its own: a crowd that comes back at once must not keep requests waiting, nor the other way round.
     feed_engine = make_engine(services.settings, application_name="buildos feed", pool_size=FEED_CONNECTIONS)
@@ -121,6 +124,8 @@ def create_app(services: Any) -> Flask:
     attach_realtime(app, services.engine, services.settings, feed)
     # Outermost, so that it stands before Socket.IO as well.
     app.wsgi_app = OriginGate(app.wsgi_app, services.settings)
+    if hops := services.settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)
     return app
 
 

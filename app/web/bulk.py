@@ -15,6 +15,7 @@ from app.queue.errors import InvalidMetadata, PermanentError
 from app.queue.reads import iso
 from app.web.endpoint import caller, endpoint, services
 from app.web.fields import Instant, JobTypeName, Text, UserId
+from app.web.limits import spend
 from app.web.schemas import BulkReply, Request
 
 blueprint = Blueprint("bulk", __name__)
@@ -45,6 +46,7 @@ class BulkRequest(Request):
 @endpoint(blueprint, "POST", "/queue/bulk", body=BulkRequest, reply=BulkReply)
 def post_bulk(body: BulkRequest) -> dict[str, Any]:
     """Queue many jobs in one transaction, each with an answer of its own"""
+    spend(len(body.jobs))
     results: list[dict[str, Any] | None] = []
     wanted: list[NewJob] = []
     for item in body.jobs:

@@ -133,9 +133,16 @@ def caller() -> Caller:
     return g.caller
 
 
+def identified() -> Caller:
+    """Who is calling, by what the request shows, found once. Raises NotAuthenticated or KeysAway for a token that is not good."""
+    if "caller" not in g:
+        g.caller = identify(services().settings, bearer_token(request.headers.get("Authorization")))
+    return g.caller
+
+
 def _admit(public: bool, operator: bool) -> None:
     try:
-        g.caller = identify(services().settings, bearer_token(request.headers.get("Authorization")))
+        identified()
     except (NotAuthenticated, KeysAway):
         if not public:
             raise

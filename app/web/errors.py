@@ -33,11 +33,13 @@ DEFAULT_CODES = {
 
 
 class ApiError(Exception):
-    """An answer other than success. `code` is for programs, `message` for people."""
+    """An answer other than success. `code` is for programs, `message` for people; `retry_after` in seconds."""
 
-    def __init__(self, status: int, message: str, code: str | None = None, details: Any = None):
+    def __init__(
+        self, status: int, message: str, code: str | None = None, details: Any = None, *, retry_after: int | None = None
+    ):
         super().__init__(message)
-        self.status, self.message, self.details = status, message, details
+        self.status, self.message, self.details, self.retry_after = status, message, details, retry_after
         self.code = code or DEFAULT_CODES.get(status, "error")
 
 
@@ -51,19 +53,23 @@ def not_found(what: str) -> ApiError:
     return ApiError(404, f"{what} not found")
 
 
-def error_response(status: int, message: str, code: str | None = None, details: Any = None) -> Response:
-    """The one shape of an error."""
+def error_response(
+    status: int, message: str, code: str | None = None, details: Any = None, retry_after: int | None = None
+) -> Response:
+    """The one shape of an error; `retry_after` in seconds."""
     body = {"error": message, "code": code or DEFAULT_CODES.get(status, "error")}
     if details is not None:
         body["details"] = details
     response = jsonify(body)
     response.status_code = status
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
     return response
 
 
 def register_errors(app: Flask) -> None:
     """Answer whatever is raised while a request is handled."""
-    app.register_error_handler(ApiError, lambda e: error_response(e.status, e.message, e.code, e.details))
+    app.register_error_handler(ApiError, lambda e: error_response(e.status, e.message, e.code, e.details, e.retry_after))
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(NotAuthenticated, _not_authenticated)
     app.register_error_handler(KeysAway, lambda e: _unavailable(str(e), "keys_unavailable"))
@@ -117,9 +123,7 @@ def _database(error: sql.SQLAlchemyError) -> Response:
 
 
 def _unavailable(message: str, code: str = "database_unavailable") -> Response:
-    response = error_response(503, message, code)
-    response.headers["Retry-After"] = "2"
-    return response
+    return error_response(503, message, code, retry_after=2)
 
 
 def _outcome_unknown(error: OutcomeUnknown) -> Response:

@@ -21,6 +21,7 @@ REASONS = {
     409: "The state does not allow it.",
     413: "The body is larger than 1 MB.",
     415: "The body is not JSON.",
+    429: "Too many; Retry-After says in how many seconds to come back.",
     503: "The database is away; try again.",
 }
 
@@ -88,7 +89,7 @@ def _operation(item: Endpoint, schema_of: dict, definitions: dict) -> dict[str, 
             "required": True,
             "content": {"application/json": {"schema": schema_of[item.body, "validation"]}},
         }
-    always = () if item.public else (401, 403, 503)
+    always = (429,) if item.public else (401, 403, 429, 503)
     for status in sorted(
         {*item.errors, *always, *((400, 413, 415) if item.body else ()), *((400,) if item.query else ())}
     ):
