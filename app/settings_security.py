@@ -42,6 +42,10 @@ class SecuritySettings(SettingsFromFiles):
     )
     rate_limit_items: Rate = Field("60000/minute", description="Jobs that one caller adds by POST /queue/bulk.")
 
+    audit_kept_days: Annotated[float, Field(ge=30, le=100_000)] = Field(
+        400.0, description="Days until what was done with the service key is removed from audit_log; 30 at least."
+    )
+
     @field_validator("jwks_url")
     @classmethod
     def _keys(cls, value: str | None) -> str | None:

@@ -54,6 +54,7 @@ from app.web import (
     users,
     workers,
 )
+from app.web.auditing import write_down
 from app.web.cors import OriginGate
 from app.web.endpoint import MAX_BODY
 from app.web.errors import ApiError, register_errors
@@ -117,6 +118,7 @@ def create_app(services: Any) -> Flask:
     register_errors(app)
     app.before_request(_begin)
     limit_rates(app, services.settings)
+    write_down(app)
     app.after_request(_log)
     # Connections of its own: a crowd that comes back at once must not keep requests waiting, nor the other way round.
     feed_engine = make_engine(services.settings, application_name="buildos feed", pool_size=FEED_CONNECTIONS)

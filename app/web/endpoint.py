@@ -81,7 +81,7 @@ def endpoint(
             if gate is not None:
                 gate()
             if body is not None:
-                parts["body"] = read_body(body)
+                parts["body"] = g.asked = read_body(body)
             if query is not None:
                 parts["query"] = read_query(query)
             _note_user(parts)

@@ -76,6 +76,7 @@ class Worker(GeventWorker):
         if not connections.join(timeout=DRAIN):
             self.log.warning("%s requests were cut off", len(connections))
             connections.kill(timeout=1)
+        self.wsgi.extensions["buildos.audit"].write()
         tracing.flush()
         reporting.flush()
 

@@ -16,6 +16,7 @@ from app.db.commit import transaction
 from app.features.upkeep import repository
 from app.features.upkeep.rules import NextInstance, next_instance
 from app.formats.problems import ImportProblem
+from app.identity import audit
 from app.ports.clock import Clock
 from app.queue import archive, stale
 from app.queue.errors import describe
@@ -97,6 +98,7 @@ class UpkeepService:
         archived += _sum(job, archive.archive_ended(job.transaction, KEPT_LONGER, now - kept))
         job.progress("history", 80, "Removing the history of jobs that are gone")
         pruned = _sum(job, archive.prune_histories(job.transaction))
+        _sum(job, audit.prune(job.transaction, now, self._settings.audit_kept_days))
         return CleanupResult(
             staleCancelled=cancelled, archived=archived, historiesRemoved=pruned, monthsDropped=dropped
         )

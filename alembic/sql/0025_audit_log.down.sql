@@ -1,0 +1,2 @@
+drop function prune_audit_log(timestamptz, int);
+drop table audit_log;
