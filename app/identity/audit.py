@@ -1,7 +1,7 @@
 """What is done with the service key is written to `audit_log` (CONTRACT 10): one statement for whatever is to be written.
 
-An act of an operator is there before its answer goes out. Jobs that the key adds, thousands a second where a web app passes its users'
-wishes on, are there within half a second: their own rows say what was added.
+An act of an operator is there before its answer goes out. Where the key adds jobs, thousands a second as a web app passes its users'
+wishes on, requests that come together are written together, and most of them do not wait for it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from threading import Lock, Timer
+from threading import Lock
 from typing import Any, Protocol
 
 import structlog
@@ -21,8 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 log = structlog.get_logger("audit")
 
-SOON, LATEST = 0.5, 60.0  # seconds until what may wait is written; while the database is away twice as long each time
-MOST = 100_000  # entries that wait while the database is away; beyond, the oldest are in the log alone
+MOST = 100_000  # entries that wait while the database is away
 BATCH = 5000  # rows removed in one transaction
 
 _WRITE = text("""
@@ -50,50 +49,44 @@ class Entry:
 
 
 class Audit:
-    """The entries of this process on their way to the table."""
+    """The entries of this process on their way to the table. Many at once share a statement: one writes, for the others too."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[Entry] = deque(maxlen=MOST)
         self._writing = Lock()
-        self._timer: Timer | None = None
-        self._pause = SOON
 
     def note(self, entry: Entry, *, at_once: bool) -> None:
-        """Write the entry: at once, or soon and with others. Never raises; what cannot be written is tried again, and in the log."""
+        """Write the entry; unless `at_once`, leave that to whoever is just writing. Never raises: what cannot be written stays for
+        the next time, and is in the log."""
         self._waiting.append(entry)
         if at_once:
             self.write()
-        elif self._timer is None:
-            self._later()
+            return
+        while self._waiting and self._writing.acquire(blocking=False):
+            try:
+                if not self._write():
+                    return
+            finally:
+                self._writing.release()
 
     def write(self) -> None:
         """Write all that waits."""
         with self._writing:
-            entries = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            if not entries:
-                return
-            try:
-                with self._engine.begin() as conn:
-                    conn.execute(_WRITE, {"entries": json.dumps([entry.as_json() for entry in entries])})
-            except SQLAlchemyError as error:
-                log.error("the audit log cannot be written", error=type(error).__name__, entries=len(entries))
-                for lost in entries[: max(0, len(entries) - MOST)]:
-                    log.error("not in the audit log", **lost.as_json())
-                self._waiting.extendleft(reversed(entries[-MOST:]))
-                self._pause = min(2 * self._pause, LATEST)
-                self._later()
-            else:
-                self._pause = SOON
+            self._write()
 
-    def _later(self) -> None:
-        self._timer = Timer(self._pause, self._tick)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _tick(self) -> None:
-        self._timer = None
-        self.write()
+    def _write(self) -> bool:
+        entries = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if not entries:
+            return True
+        try:
+            with self._engine.begin() as conn:
+                conn.execute(_WRITE, {"entries": json.dumps([entry.as_json() for entry in entries])})
+        except SQLAlchemyError as error:
+            log.error("the audit log cannot be written", error=type(error).__name__, entries=[entry.as_json() for entry in entries[-1:]])
+            self._waiting.extendleft(reversed(entries))
+            return False
+        return True
 
 
 class Begin(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hmac import compare_digest
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -35,7 +36,7 @@ def _of_callers(settings: Settings) -> Iterator[str]:
         yield "JWT_SECRET: is missing, and so is JWKS_URL; users' tokens are checked with one of them"
     elif _text(settings.jwt_secret):
         yield from _weak("JWT_SECRET", settings.jwt_secret, SHORTEST_HS256)
-    if _text(settings.service_key) and _text(settings.service_key) == _text(settings.jwt_secret):
+    if _text(settings.service_key) and compare_digest(_text(settings.service_key).encode(), _text(settings.jwt_secret).encode()):
         yield "SERVICE_KEY: is the same as JWT_SECRET; who may check tokens could then do everything"
 
 

@@ -80,7 +80,7 @@ def limit_rates(app: Flask, settings: Settings) -> Limiter | None:
         app=app,
         application_limits=[lambda: getattr(settings, f"rate_limit_{_kind()}")],
         storage_uri=f"passing+{settings.redis_url}",
-        storage_options={"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT, "key_prefix": PREFIX},
+        storage_options={"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT, "retry": None, "key_prefix": PREFIX},
         strategy="fixed-window",
     )
     app.register_error_handler(RateLimitExceeded, _refused)

@@ -45,10 +45,10 @@ def test_all_that_is_missing_is_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("service_key", ""), ("service_key", "   "), ("service_key", "short"), ("service_key", "changeme-changeme-changeme"),
+        ("service_key", ""), ("service_key", "   "), ("service_key", "tiny"), ("service_key", "changeme-changeme-changeme"),
         ("service_key", "aaaaaaaaaaaaaaaaaaaaaaaaa"), ("service_key", GOOD["jwt_secret"]), ("service_key", "your-service-key-goes-here"),
         ("jwt_secret", "9fK2mQx7vL4pRz8tW1yB6nC3d"), ("jwt_secret", "super-secret-jwt-token-with-at-least-32-characters-long"),
-        ("private_buildos_webhook_secret", "short"), ("private_buildos_webhook_secret", "password-password-password"),
+        ("private_buildos_webhook_secret", "tiny"), ("private_buildos_webhook_secret", "password-password-password"),
         ("database_url", "postgresql://postgres:postgres@db/app"), ("database_url", "postgresql://app:PASSWORD@db/app"),
         ("database_direct_url", "postgresql://app:buildos@db/app"), ("redis_url", "redis://:redis@redis:6379/0"),
     ],
