@@ -11,13 +11,14 @@ import time
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-import jwt
 import pytest
 import requests
 from socketio.exceptions import ConnectionError as Refused
 
 from tests.support.api import PATIENCE, Browser, running_api
+from tests.support.jwks_server import identity_provider, signed
 from tests.support.servers import ROOT
+from tests.support.tokens import KEY, SECRET, token
 
 
 def start_and_fail(env, **settings) -> subprocess.CompletedProcess:
@@ -85,25 +86,44 @@ def test_a_stop_tells_the_browsers_and_is_quick(api_env, tmp_path, browser, ann)
 
 
 def test_in_jwt_mode_a_token_opens_its_users_rooms(api_env, tmp_path, database, ann, bob):
-    secret, key = "a secret of thirty-two characters!", "the service key"
+    with identity_provider() as provider:
+        env = {**api_env, "AUTH_MODE": "jwt", "JWT_SECRET": SECRET, "SERVICE_KEY": KEY, "JWKS_URL": provider.url}
+        with running_api(env, tmp_path) as api:
+            for auth in (
+                {"userId": str(ann)},
+                {"token": "nonsense", "userId": str(ann)},
+                {"token": token(ann, exp=datetime.now(UTC) - timedelta(hours=1))},
+                {"token": signed("ec-2", ann)},
+                {"token": signed("rsa-1", ann, aud="anon")},
+                {"token": KEY},
+            ):
+                with pytest.raises(Refused):
+                    Browser(api.url, auth).connect()
+            # a token's user is who it names, whoever signed it
+            one = Browser(api.url, {"token": token(ann), "userId": str(bob)}).connect()
+            other = Browser(api.url, {"token": signed("ec-1", ann), "userId": str(bob)}).connect()
+            two = Browser(api.url, {"token": KEY, "userId": str(bob)}).connect()
+            assert two.subscribe(bob)["status"] == "SUBSCRIBED"
+            place = two.call("subscribe", {"channel": f"user:{bob}"})["cursor"]
+            for browser in (one, other):
+                _tries_everything_on(bob, browser, place)
+                assert browser.subscribe(ann)["status"] == "SUBSCRIBED"
+            for user in (bob, ann):
+                post = requests.post(f"{api.url}/queue/brief", json={"userId": str(user)}, headers={"Authorization": f"Bearer {KEY}"}, timeout=30)
+                assert post.status_code == 200
+            two.wait_for(lambda browser: browser.states())
+            for browser in (one, other):
+                browser.wait_for(lambda browser: browser.states())
+                assert {change["new"]["user_id"] for change in browser.named("postgres_changes") if "user_id" in change["new"]} == {str(ann)}
+                assert str(bob) not in str(browser.heard)
+            for browser in (one, other, two):
+                browser.leave()
 
-    def token(user_id, **changes):
-        claims = {"sub": str(user_id), "aud": "authenticated", "exp": datetime.now(UTC) + timedelta(hours=1)} | changes
-        return jwt.encode(claims, secret, algorithm="HS256")
 
-    env = {**api_env, "AUTH_MODE": "jwt", "JWT_SECRET": secret, "SERVICE_KEY": key}
-    with running_api(env, tmp_path) as api:
-        for auth in (
-            {"userId": str(ann)},
-            {"token": "nonsense", "userId": str(ann)},
-            {"token": token(ann, exp=datetime.now(UTC) - timedelta(hours=1))},
-            {"token": key},
-        ):
-            with pytest.raises(Refused):
-                Browser(api.url, auth).connect()
-        one = Browser(api.url, {"token": token(ann), "userId": str(bob)}).connect()  # a token's user is who it names
-        assert one.subscribe(bob)["status"] == "CHANNEL_ERROR" and one.subscribe(ann)["status"] == "SUBSCRIBED"
-        two = Browser(api.url, {"token": key, "userId": str(bob)}).connect()
-        assert two.subscribe(bob)["status"] == "SUBSCRIBED"
-        one.leave()
-        two.leave()
+def _tries_everything_on(bob, browser, place) -> None:
+    rooms = (f"user:{bob}", f"user-brief-notifications:{bob}")
+    odd = (*rooms, rooms[0].upper(), f"{rooms[0]} ", "user:*", "user:", f"user:{bob.hex}", [rooms[0]], {"channel": rooms[0]}, None, 7)
+    assert {browser.call("subscribe", {"channel": channel})["status"] for channel in odd} == {"CHANNEL_ERROR"}
+    assert browser.call("subscribe", rooms[0])["status"] == "CHANNEL_ERROR"
+    assert browser.call("resume", {"cursor": place, "userId": str(bob), "channel": rooms[0]})["status"] in ("RESUMED", "RELOAD")
+    assert {each.keys() >= {"id", "since"} for each in browser.call("presence", {"userId": str(bob)})["connections"]} == {True}
