@@ -6,13 +6,16 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.embedded.home import Home
 from app.embedded.processes import StartError
 from app.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 LEAST_DISK = 1_000_000_000  # bytes
 MOST_SKEW = 5.0  # seconds between this machine's clock and the database's
@@ -121,11 +124,29 @@ def _database(settings: Settings) -> Iterator[Check]:
                 "run `buildos migrate`",
             )
             if found == head_revision():
+                yield _rights(engine)
                 yield from _processes(conn, settings)
     except SQLAlchemyError as error:
         yield Check("database", False, _first_line(error), "is DATABASE_URL right, and Postgres running?")
     finally:
         engine.dispose()
+
+
+def _rights(engine: Engine) -> Check:
+    """Whether the login may act as a user, as requests with a token do."""
+    from sqlalchemy import text
+    from sqlalchemy.exc import DBAPIError
+
+    from app.db.acting import READER, WRITER
+
+    hint = f"grant {READER}, {WRITER} to the login of DATABASE_URL; see docs/security.md"
+    try:
+        with engine.connect() as conn:
+            for role in (READER, WRITER):
+                conn.execute(text("select set_config('role', 'none', true), set_config('role', :role, true)"), {"role": role})
+    except DBAPIError as error:
+        return Check("users' rights", False, _first_line(error), hint)
+    return Check("users' rights", True, "requests with a user's token run as that user")
 
 
 def _processes(conn, settings: Settings) -> Iterator[Check]:
