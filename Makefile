@@ -4,6 +4,7 @@
 # make test-llm  every model of LLM_MODELS with your keys (costs money)
 # make chaos     10,000 jobs under 200 faults (about an hour); ARGS="--seed 1 --engine celery"
 # make console  the pages of the console alone (make up builds them too)
+# make screenshots  every page of the console, light and dark, into docs/screenshots/
 # make wheel  the package to install elsewhere, console included, in dist/
 # make topology  docker-compose.yml on hosts of their own, without Docker; ARGS="--small", ARGS="--pooled"
 # make env    the environment alone (.venv); make lint; make clean
@@ -12,13 +13,15 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test test-scheduler test-llm chaos topology console wheel env lint clean help
+.PHONY: up test test-scheduler test-llm chaos topology console screenshots wheel env lint clean help
 
 up: env
 	@scripts/build-console $(VENV) || :
 	@exec $(BIN)/buildos up
 
 test: env lint
+	@scripts/build-console $(VENV) || :
+	@scripts/get-chromium $(VENV)
 	@exec $(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 test-scheduler: env
@@ -35,6 +38,10 @@ topology: env
 
 console: env
 	@scripts/build-console $(VENV)
+
+screenshots: console
+	@scripts/get-chromium $(VENV)
+	@exec $(BIN)/python -m tests.browser
 
 wheel: console
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -17,7 +17,7 @@ from app.embedded.postgres import PostgresServer
 from app.embedded.redis import RedisServer
 from app.settings import Settings
 from app.settings_files import spellings
-from tests.support import servers, sharing
+from tests.support import chromium, servers, sharing
 from tests.support.servers import Database
 
 REDIS_DATABASES = 4000
@@ -39,6 +39,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> sharing.ByFile | None:
     """Which process runs what."""
     return sharing.ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+NO_BROWSER = chromium.what_is_missing()
+BROWSER_TESTS = servers.ROOT / "tests" / "browser"
+collect_ignore_glob = ["browser/test_*.py"] if NO_BROWSER else []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say plainly that the tests in the browser did not run, where they were asked for."""
+    asked = [Path(str(argument).partition("::")[0]).resolve() for argument in config.args]
+    if NO_BROWSER and any(path == BROWSER_TESTS or path in BROWSER_TESTS.parents or BROWSER_TESTS in path.parents for path in asked):
+        terminalreporter.section("the console was NOT tested in a browser", yellow=True, bold=True)
+        terminalreporter.line(f"tests/browser did not run: {NO_BROWSER}")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 // The stack of notifications: bottom right on every page, five at most, each small until it is opened.
 import { useLocation } from 'preact-iso';
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
+import { jobPath } from '../system/links';
 import { attempt } from '../toasts';
 import { Dialog } from '../ui/dialog';
 import { Icon } from '../ui/icon';
@@ -57,7 +58,7 @@ function Large({ notice }: { notice: Notice }) {
       {busy && <Progress value={percent} label={title} />}
       {message && <p class={status === 'error' ? 'wrong' : undefined}>{message}</p>}
       {steps.length > 0 && <Steps steps={steps} />}
-      {notice.jobId && <p class="soft small-print">{notice.jobId}</p>}
+      {notice.jobId && <p class="small-print"><a href={jobPath(notice.jobId)} onClick={() => expand(null)}>{notice.jobId}</a></p>}
       <p class="actions">
         {busy && notice.jobId && <button type="button" class="danger" onClick={() => void attempt(() => cancel(notice))}>Cancel it</button>}
         <button type="button" onClick={() => close(key)}>Dismiss</button>
@@ -92,7 +93,7 @@ function Mark({ status }: { status: Notice['status'] }) {
 
 /** Close a notice when its time has come: not while it is open, and not while the tab is hidden. */
 function useClosing(key: string, closesAt: number | null, open: boolean): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (closesAt === null || open) return;
     let timer: ReturnType<typeof setTimeout>;
     const plan = () => {
