@@ -10,6 +10,8 @@ export class ApiError extends Error {
     message: string,
     readonly code: string,
     readonly details?: unknown,
+    /** All that was answered. */
+    readonly body?: unknown,
   ) {
     super(message);
   }
@@ -45,5 +47,5 @@ async function call<T>(path: string, init: RequestInit): Promise<T> {
   if (answer.ok) return body as T;
   const told = (body ?? {}) as { error?: string; code?: string; details?: unknown };
   if (answer.status === 401) asking.value ??= told.error ?? 'A key or token is needed.';
-  throw new ApiError(answer.status, told.error ?? `The API answered ${answer.status}.`, told.code ?? 'error', told.details);
+  throw new ApiError(answer.status, told.error ?? `The API answered ${answer.status}.`, told.code ?? 'error', told.details, body);
 }

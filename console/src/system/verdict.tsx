@@ -30,6 +30,7 @@ export function Verdict({ health, processes }: { health: Health; processes: Proc
           ))}
         </ul>
       </div>
+      {health.checks.database === 'away' && <ul class="alerts"><li><span>The database is away: what is sent now is refused, and what ran goes on when it is back.</span><span><code>buildos doctor</code> says what is wrong.</span></li></ul>}
       {health.alerts.length > 0 && (
         <ul class="alerts">
           {health.alerts.map(alert => <li key={alert.name}><span>{sentence(alert)}</span><Next alert={alert} /></li>)}

@@ -13,7 +13,7 @@ export function Workers({ processes, refresh }: { processes: Process[] | undefin
     <Panel title="Workers and schedules" aside={processes && `${plural(processes.filter(({ kind }) => kind === 'worker').length, 'worker')} alive`}>
       {!processes ? <Loading /> : processes.length === 0 ? <Empty title="Nobody is there to work">Start a worker: <code>buildos start worker</code>, or <code>celery -A tasks worker</code></Empty> : (
         <div class="table" tabIndex={0} role="region" aria-label="Table of workers and schedules">
-          <table>
+          <table class="workers">
             <thead><tr><th>Process</th><th>State</th><th class="number">Jobs at hand</th><th>Queues</th><th>Since</th><th>Last sign of life</th><th><span class="hidden">Drain</span></th></tr></thead>
             <tbody>{processes.map(process => <Row key={process.name} process={process} refresh={refresh} />)}</tbody>
           </table>

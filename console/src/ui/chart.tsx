@@ -79,6 +79,11 @@ function data(times: number[], series: Series[]): uPlot.AlignedData {
   return [times, ...series.map(({ values }) => values)];
 }
 
+function alone(values: ArrayLike<number | null | undefined>): number[] {
+  const there = (place: number) => values[place] !== null && values[place] !== undefined;
+  return Array.from(values, (_, place) => place).filter(place => there(place) && !there(place - 1) && !there(place + 1));
+}
+
 function options(width: number, series: Series[], format: Props['format'], group: string, point: (at: number | null) => void): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const color = (name: string) => style.getPropertyValue(name).trim();
@@ -102,7 +107,8 @@ function options(width: number, series: Series[], format: Props['format'], group
         width: as === 'bars' ? 0 : 1.75,
         fill: as === 'line' ? undefined : as === 'bars' ? color(name) : `color-mix(in srgb, ${color(name)} 14%, transparent)`,
         paths: as === 'bars' ? uPlot.paths.bars!({ size: [0.72, 22], radius: 0.12 }) : undefined,
-        points: { show: false },
+        // A figure between two that are missing makes no line: a point shows it.
+        points: { show: false, size: 5, fill: color(name), filter: (chart: uPlot, place: number) => (as === 'bars' ? null : alone(chart.data[place]!)) },
         spanGaps: false,
       })),
     ],
