@@ -41,7 +41,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> sharing.B
     return sharing.ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
-NO_BROWSER = chromium.what_is_missing()
+NO_BROWSER = chromium.what_is_missing(chromium.program())
 BROWSER_TESTS = servers.ROOT / "tests" / "browser"
 collect_ignore_glob = ["browser/test_*.py"] if NO_BROWSER else []
 
@@ -49,9 +49,9 @@ collect_ignore_glob = ["browser/test_*.py"] if NO_BROWSER else []
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say plainly that the tests in the browser did not run, where they were asked for."""
     asked = [Path(str(argument).partition("::")[0]).resolve() for argument in config.args]
-    if NO_BROWSER and any(path == BROWSER_TESTS or path in BROWSER_TESTS.parents or BROWSER_TESTS in path.parents for path in asked):
+    if said := chromium.not_run(NO_BROWSER, asked, BROWSER_TESTS):
         terminalreporter.section("the console was NOT tested in a browser", yellow=True, bold=True)
-        terminalreporter.line(f"tests/browser did not run: {NO_BROWSER}")
+        terminalreporter.line(said)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,25 +23,31 @@ ARGUMENTS = (
 CONSOLE = ROOT / "app" / "web" / "console" / "index.html"
 
 
-def program() -> Path | None:
-    """The Chromium of this machine, or None."""
-    for name in NAMES:
+def program(names: Sequence[str] = NAMES, folders: Sequence[Path] = FOLDERS) -> Path | None:
+    """The Chromium of this machine, or None: by its name on the PATH, else in a folder of Playwright's."""
+    for name in names:
         if found := shutil.which(name):
             return Path(found)
-    for folder in FOLDERS:
+    for folder in folders:
         for pattern in PROGRAMS:
             if found := sorted(each for each in folder.glob(pattern) if os.access(each, os.X_OK)):
                 return found[-1]
     return None
 
 
-def what_is_missing() -> str | None:
-    """Why no test can run in a browser here, and what helps; None where they can."""
-    if program() is None:
+def what_is_missing(found: Path | None, console: Path = CONSOLE) -> str | None:
+    """Why no test can run in a browser here, and what helps; None where they can. `found` is what `program` found."""
+    if found is None:
         return "there is no Chromium on this machine; scripts/get-chromium installs it"
-    if not CONSOLE.is_file():
+    if not console.is_file():
         return "the console is not built; make console does it"
     return None
+
+
+def not_run(missing: str | None, asked: Iterable[Path], tests: Path) -> str | None:
+    """What the summary of a run says of `tests` (a folder) that did not run although it was asked for; None where there is nothing to say."""
+    wanted = any(path == tests or path in tests.parents or tests in path.parents for path in asked)
+    return f"{tests.parent.name}/{tests.name} did not run: {missing}" if missing and wanted else None
 
 
 @contextmanager
