@@ -114,9 +114,8 @@ class DispatchLoop(threading.Thread):
                 jobs += more
             self.last_poll = time.time()
             wait = min(self._poll, LOST_AFTER) if RUNWAY.sent_any() else self._poll
-            if jobs:
-                # There may be more: the next cycle looks once there is room, or finds nothing and asks for how long.
-                return wait if len(jobs) >= max(room, extra) else 0.0
+            if len(jobs) >= max(room, extra, 1):
+                return wait  # there may be more: the next cycle looks once there is room
             # As of the look above: what has become due since is found by the next cycle at once.
             due = dispatching.seconds_until_due(conn, self._job_types, since=time.monotonic() - asked)
         return wait if due is None else min(wait, max(due, 0.0) + 0.005)
