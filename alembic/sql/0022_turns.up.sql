@@ -1,4 +1,4 @@
--- Turns among users, and limits (docs/decisions/0090): who has a crowd of due jobs waits behind the others with all but a few of them, and
+-- Turns among users, and limits (docs/decisions/0120): who has a crowd of due jobs waits behind the others with all but a few of them, and
 -- no more of what is limited begins than may.
 
 -- The indexes that the version before this has made take the place of the old ones.

@@ -1,4 +1,4 @@
-"""Turns among users, and limits: what keeps one user's thousands from holding back everybody else (docs/decisions/0090).
+"""Turns among users, and limits: what keeps one user's thousands from holding back everybody else (docs/decisions/0120).
 
 The limits stand in the table `queue_limits`, where every dispatcher of every worker, and `claim_pending_jobs`, finds them.
 """

@@ -1,4 +1,4 @@
-"""No more of what is limited begins than may, whoever hands it out (docs/decisions/0090)."""
+"""No more of what is limited begins than may, whoever hands it out (docs/decisions/0120)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One user's thousands hold back nobody else: lanes and turns (docs/decisions/0090)."""
+"""One user's thousands hold back nobody else: lanes and turns (docs/decisions/0120)."""
 
 from __future__ import annotations
 
