@@ -13,11 +13,11 @@ import datetime as dt
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import quote
 
 import requests
 from pydantic import BaseModel, ValidationError
 
+from app.client_operators import LONG_WORK, OperatorCalls, given, part
 from app.formats import sse
 from app.web import calendar as c
 from app.web import notification_schemas as n
@@ -27,7 +27,6 @@ from app.web.braindumps import BrainDump, ConfirmReply
 from app.web.calendar_files import ImportReply
 
 TIMEOUT = 10.0  # seconds
-LONG_WORK = 600.0  # seconds; for what goes through many jobs, and for phases that are made at once
 LONGEST_SILENCE = 30.0  # seconds without a sign of life after which a stream is given up
 
 R = TypeVar("R", bound=BaseModel)
@@ -48,7 +47,7 @@ class StreamEvent(NamedTuple):
     data: dict[str, Any]
 
 
-class Client:
+class Client(OperatorCalls):
     """The API at `url`; `token` is the service key or a user's token where AUTH_MODE=jwt asks for one."""
 
     def __init__(self, url: str, *, token: str | None = None, timeout: float = TIMEOUT):
@@ -76,8 +75,8 @@ class Client:
         exclude_projects: list[str] | None = None,
     ) -> s.QueueBriefReply:
         """Queue a daily brief, or find the job that makes it already. `scheduled_for` is aware."""
-        options = _given(includeProjects=include_projects, excludeProjects=exclude_projects)
-        body = _given(
+        options = given(includeProjects=include_projects, excludeProjects=exclude_projects)
+        body = given(
             userId=str(user_id),
             scheduledFor=scheduled_for.isoformat() if scheduled_for else None,
             briefDate=str(brief_date) if brief_date else None,
@@ -95,27 +94,27 @@ class Client:
 
     def job(self, job_id: str) -> s.Job:
         """A job by its jobId or its uuid."""
-        return self._call("GET", f"/jobs/{_part(job_id)}", s.Job)
+        return self._call("GET", f"/jobs/{part(job_id)}", s.Job)
 
     def job_events(self, job_id: str) -> list[s.JobEvent]:
         """The history of a job, oldest first."""
-        return self._call("GET", f"/jobs/{_part(job_id)}/events", s.JobEventsReply).events
+        return self._call("GET", f"/jobs/{part(job_id)}/events", s.JobEventsReply).events
 
     def cancel_job(self, job_id: str) -> s.CancelJobReply:
         """Cancel a job that has not ended; 409 when it has."""
-        return self._call("POST", f"/jobs/{_part(job_id)}/cancel", s.CancelJobReply)
+        return self._call("POST", f"/jobs/{part(job_id)}/cancel", s.CancelJobReply)
 
     def retry_job(self, job_id: str) -> s.RetryJobReply:
         """Run a failed or cancelled job again as a new one; 409 in another state."""
-        return self._call("POST", f"/jobs/{_part(job_id)}/retry", s.RetryJobReply)
+        return self._call("POST", f"/jobs/{part(job_id)}/retry", s.RetryJobReply)
 
     def queue_job(self, job_id: str) -> s.QueueJobReply:
         """Status, progress and result of a job."""
-        return self._call("GET", f"/api/queue-jobs/{_part(job_id)}", s.QueueJobReply)
+        return self._call("GET", f"/api/queue-jobs/{part(job_id)}", s.QueueJobReply)
 
     def cancel_queue_job(self, job_id: str) -> s.CancelJobReply:
         """Cancel a job that has not ended; 409 when it has."""
-        return self._call("DELETE", f"/api/queue-jobs/{_part(job_id)}", s.CancelJobReply)
+        return self._call("DELETE", f"/api/queue-jobs/{part(job_id)}", s.CancelJobReply)
 
     def queue_stats(self) -> list[s.Count]:
         """Jobs by type and status."""
@@ -131,17 +130,17 @@ class Client:
         cursor: str | None = None,
     ) -> s.JobsReply:
         """A page of a user's jobs, newest first."""
-        query = _given(type=type, status=status, limit=limit, cursor=cursor)
-        return self._call("GET", f"/users/{_part(user_id)}/jobs", s.JobsReply, params=query)
+        query = given(type=type, status=status, limit=limit, cursor=cursor)
+        return self._call("GET", f"/users/{part(user_id)}/jobs", s.JobsReply, params=query)
 
     def user_briefs(self, user_id: str, *, limit: int = 20, cursor: str | None = None) -> s.BriefsReply:
         """A page of a user's briefs, latest date first."""
-        query = _given(limit=limit, cursor=cursor)
-        return self._call("GET", f"/users/{_part(user_id)}/briefs", s.BriefsReply, params=query)
+        query = given(limit=limit, cursor=cursor)
+        return self._call("GET", f"/users/{part(user_id)}/briefs", s.BriefsReply, params=query)
 
     def user_brief(self, user_id: str, brief_date: dt.date | str) -> s.Brief:
         """A user's brief of a date; 404 when there is none."""
-        return self._call("GET", f"/users/{_part(user_id)}/briefs/{_part(brief_date)}", s.Brief)
+        return self._call("GET", f"/users/{part(user_id)}/briefs/{part(brief_date)}", s.Brief)
 
     def import_calendar(self, user_id: str, content: bytes) -> ImportReply:
         """Import an iCalendar file; what was refused is in the reply."""
@@ -156,7 +155,7 @@ class Client:
 
     def connect_feed(self, user_id: str, url: str, *, name: str | None = None) -> c.ConnectReply:
         """Connect an .ics address: the connection, and the job that reads it first."""
-        body = _given(userId=str(user_id), provider="feed", url=url, name=name)
+        body = given(userId=str(user_id), provider="feed", url=url, name=name)
         return self._call("POST", "/api/calendar/connect", c.ConnectReply, json=body)
 
     def calendar_connections(self, user_id: str) -> list[c.ConnectionShown]:
@@ -166,7 +165,7 @@ class Client:
 
     def disconnect_calendar(self, connection_id: str) -> None:
         """Take a calendar off, with its events."""
-        self._call("DELETE", f"/api/calendar/connections/{_part(connection_id)}", c.Done)
+        self._call("DELETE", f"/api/calendar/connections/{part(connection_id)}", c.Done)
 
     def sync_calendar(self, user_id: str, calendar_id: str) -> c.SyncReply:
         """Bring a connected calendar up to date now."""
@@ -177,47 +176,12 @@ class Client:
         self, task_id: str, *, start: dt.datetime | None = None, minutes: int | None = None, all_day: bool | None = None
     ) -> c.TaskReply:
         """Put a task into the calendar, or find it there. `start` is aware and becomes the task's own."""
-        body = _given(start=start.isoformat() if start else None, durationMinutes=minutes, allDay=all_day)
-        return self._call("POST", f"/api/tasks/{_part(task_id)}/calendar", c.TaskReply, json=body)
+        body = given(start=start.isoformat() if start else None, durationMinutes=minutes, allDay=all_day)
+        return self._call("POST", f"/api/tasks/{part(task_id)}/calendar", c.TaskReply, json=body)
 
     def take_task_out_of_calendar(self, task_id: str) -> bool:
         """Whether it stood there."""
-        return self._call("DELETE", f"/api/tasks/{_part(task_id)}/calendar", c.TaskGoneReply).removed
-
-    def pause(self, job_type: str) -> bool:
-        """Begin no more jobs of a type, until `resume`. Returns whether it is paused."""
-        return self._call("POST", "/queue/pause", s.PauseReply, json={"jobType": job_type}).paused
-
-    def resume(self, job_type: str) -> bool:
-        """Begin jobs of a paused type again. Returns whether it is paused."""
-        return self._call("POST", "/queue/resume", s.PauseReply, json={"jobType": job_type}).paused
-
-    def schedules(self) -> list[s.Schedule]:
-        """Every schedule with its last and next run."""
-        return self._call("GET", "/schedules", s.SchedulesReply).schedules
-
-    def run_schedule(self, name: str) -> int:
-        """Run a schedule now; how many jobs it added."""
-        return self._call("POST", f"/schedules/{_part(name)}/run", s.RunScheduleReply).queued
-
-    def stale_stats(self, threshold_hours: float = 24) -> s.StaleStatsReply:
-        """Jobs that were due that long ago and neither ended nor run."""
-        return self._call("GET", "/queue/stale-stats", s.StaleStatsReply, params={"thresholdHours": threshold_hours})
-
-    def cleanup(
-        self, *, stale_threshold_hours: float = 24, old_failed_jobs_days: float = 7, dry_run: bool = False
-    ) -> s.CleanupReply:
-        """Cancel stale jobs and archive old failed ones, now."""
-        body = {
-            "staleThresholdHours": stale_threshold_hours, "oldFailedJobsDays": old_failed_jobs_days, "dryRun": dry_run,
-        }  # fmt: skip
-        return self._call("POST", "/queue/cleanup", s.CleanupReply, json=body, timeout=LONG_WORK)
-
-    def steer_jobs(self, action: str, *, dry_run: bool = False, **filter: Any) -> s.BulkSteerReply:
-        """`cancel` or `retry` all jobs of a filter: type, status, userId, before, after (aware), text, or all=True."""
-        given = {name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in filter.items()}
-        body = {"action": action, "filter": given, "dryRun": dry_run}
-        return self._call("POST", "/jobs/bulk", s.BulkSteerReply, json=body, timeout=LONG_WORK)
+        return self._call("DELETE", f"/api/tasks/{part(task_id)}/calendar", c.TaskGoneReply).removed
 
     def queue_bulk(self, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Queue up to 1,000 jobs in one transaction; in order, `{jobId, deduplicated, scheduledFor}` or `{error, code}`."""
@@ -232,34 +196,34 @@ class Client:
         metadata: dict[str, Any] | None = None,
     ) -> n.QueueNotificationReply:
         """Queue a notification on one channel: push, email, in-app or sms."""
-        body = _given(userId=str(user_id), channel=channel, eventType=event_type, payload=payload, metadata=metadata)
+        body = given(userId=str(user_id), channel=channel, eventType=event_type, payload=payload, metadata=metadata)
         return self._call("POST", "/queue/notification", n.QueueNotificationReply, json=body)
 
     def queue_email(
         self, user_id: str, to: str, subject: str, *, html: str | None = None, text: str | None = None
     ) -> n.QueueEmailReply:
         """Queue a mail; `html` or `text`, or both."""
-        body = _given(userId=str(user_id), to=to, subject=subject, html=html, text=text)
+        body = given(userId=str(user_id), to=to, subject=subject, html=html, text=text)
         return self._call("POST", "/queue/email", n.QueueEmailReply, json=body)
 
     def notifications(
         self, user_id: str, *, limit: int = 20, cursor: str | None = None, unread: bool = False
     ) -> n.NotificationsReply:
         """A page of what a user sees in the app, newest first."""
-        query = _given(limit=limit, cursor=cursor, unread="true" if unread else None)
-        return self._call("GET", f"/users/{_part(user_id)}/notifications", n.NotificationsReply, params=query)
+        query = given(limit=limit, cursor=cursor, unread="true" if unread else None)
+        return self._call("GET", f"/users/{part(user_id)}/notifications", n.NotificationsReply, params=query)
 
     def read_notification(self, user_id: str, notification_id: str) -> n.ReadReply:
         """Note that the user has read it; 404 when it is not theirs."""
-        return self._call("POST", f"/users/{_part(user_id)}/notifications/{_part(notification_id)}/read", n.ReadReply)
+        return self._call("POST", f"/users/{part(user_id)}/notifications/{part(notification_id)}/read", n.ReadReply)
 
     def preferences(self, user_id: str) -> n.PreferencesReply:
         """Brief, SMS and notification preferences."""
-        return self._call("GET", f"/users/{_part(user_id)}/preferences", n.PreferencesReply)
+        return self._call("GET", f"/users/{part(user_id)}/preferences", n.PreferencesReply)
 
     def change_preferences(self, user_id: str, **parts: Any) -> n.PreferencesReply:
         """Change what is given: `brief={"is_active": True}`, `sms={…}`, `notifications={…}`, `timezone="Europe/Berlin"`."""
-        return self._call("PUT", f"/users/{_part(user_id)}/preferences", n.PreferencesReply, json=parts)
+        return self._call("PUT", f"/users/{part(user_id)}/preferences", n.PreferencesReply, json=parts)
 
     def push_key(self) -> str | None:
         """The key that browsers subscribe to pushes with; None where there is none."""
@@ -279,7 +243,7 @@ class Client:
         self, user_id: str, text: str, *, project_id: str | None = None, auto_accept: bool = False
     ) -> str:
         """Queue a brain dump; the job's id."""
-        body = _given(userId=str(user_id), text=text, projectId=project_id, autoAccept=auto_accept or None)
+        body = given(userId=str(user_id), text=text, projectId=project_id, autoAccept=auto_accept or None)
         return self._call("POST", "/queue/brain-dump", s.QueuedReply, json=body).jobId
 
     def stream_brain_dump(
@@ -290,7 +254,7 @@ class Client:
         `restart` makes the tokens of its phase void. Whoever stops iterating (`close`) ends the work. Raises ClientError with
         the code `broken_off` when the line goes dead before the end. A user's token needs no `user_id`.
         """
-        body = _given(userId=user_id, text=text, projectId=project_id, autoAccept=auto_accept or None)
+        body = given(userId=user_id, text=text, projectId=project_id, autoAccept=auto_accept or None)
         timeout = (self._timeout, LONGEST_SILENCE)
         with self._send("POST", "/api/braindumps/stream", json=body, stream=True, timeout=timeout) as answer:
             if not answer.ok:
@@ -307,17 +271,17 @@ class Client:
 
     def brain_dump(self, brain_dump_id: str) -> BrainDump:
         """A brain dump and what became of it."""
-        return self._call("GET", f"/api/braindumps/{_part(brain_dump_id)}", BrainDump)
+        return self._call("GET", f"/api/braindumps/{part(brain_dump_id)}", BrainDump)
 
     def confirm_brain_dump(self, brain_dump_id: str) -> ConfirmReply:
         """Carry out what it proposed; a second time the answer is the same. 409 when there is nothing to confirm."""
-        return self._call("POST", f"/api/braindumps/{_part(brain_dump_id)}/confirm", ConfirmReply)
+        return self._call("POST", f"/api/braindumps/{part(brain_dump_id)}/confirm", ConfirmReply)
 
     def queue_sms(
         self, user_id: str, phone_number: str, message: str, *, urgent: bool = False, scheduled_for: dt.datetime | None = None
     ) -> str:
         """Queue a text message to the user's own number; the job's id. `scheduled_for` is aware."""
-        body = _given(
+        body = given(
             userId=str(user_id),
             phone_number=phone_number,
             message=message,
@@ -328,7 +292,7 @@ class Client:
 
     def sms_scheduled(self, user_id: str | None = None, *, cursor: str | None = None) -> s.ScheduledSmsReply:
         """How a user is reminded of events; without one, everybody, a page at a time (operators)."""
-        query = _given(userId=str(user_id) if user_id else None, cursor=cursor)
+        query = given(userId=str(user_id) if user_id else None, cursor=cursor)
         return self._call("GET", "/sms/scheduled", s.ScheduledSmsReply, params=query)
 
     def change_sms_scheduled(self, user_id: str, **wishes: Any) -> bool:
@@ -338,18 +302,18 @@ class Client:
     def queue_phases(self, user_id: str, project_id: str, **options: Any) -> p.CorrelatedReply:
         """Queue phases for a project; 409 while some are made. Options: regenerate, template, includeExistingTasks, selected_statuses,
         scheduling_method."""
-        body = _given(userId=str(user_id), projectId=str(project_id), options=options or None)
+        body = given(userId=str(user_id), projectId=str(project_id), options=options or None)
         return self._call("POST", "/queue/phases", p.CorrelatedReply, json=body)
 
     def generate_phases(self, project_id: str, *, user_id: str | None = None, **options: Any) -> p.Plan:
         """Make phases now and wait for them, some minutes if need be. A user's token needs no `user_id`."""
-        body = _given(userId=user_id and str(user_id), options=options or None)
-        path = f"/api/projects/{_part(project_id)}/phases/generate"
+        body = given(userId=user_id and str(user_id), options=options or None)
+        path = f"/api/projects/{part(project_id)}/phases/generate"
         return self._call("POST", path, p.GeneratePhasesReply, json=body, timeout=LONG_WORK).data
 
     def phases(self, project_id: str) -> p.Plan:
         """A project's phases, and the tasks that are in none."""
-        return self._call("GET", f"/projects/{_part(project_id)}/phases", p.Plan)
+        return self._call("GET", f"/projects/{part(project_id)}/phases", p.Plan)
 
     def queue_onboarding(
         self,
@@ -362,13 +326,13 @@ class Client:
         force_regenerate: bool = False,
     ) -> p.CorrelatedReply:
         """Queue an analysis of what a new user tells; 409 while one runs, unless forced."""
-        context = _given(name=name, description=description, goals=goals, challenges=challenges)
+        context = given(name=name, description=description, goals=goals, challenges=challenges)
         body = {"userId": str(user_id), "userContext": context, "options": {"forceRegenerate": force_regenerate}}
         return self._call("POST", "/queue/onboarding", p.CorrelatedReply, json=body)
 
     def onboarding(self, user_id: str) -> p.OnboardingReply:
         """What was found out about a user."""
-        return self._call("GET", f"/users/{_part(user_id)}/onboarding", p.OnboardingReply)
+        return self._call("GET", f"/users/{part(user_id)}/onboarding", p.OnboardingReply)
 
     def _call(self, method: str, path: str, reply: type[R], also: tuple[int, ...] = (), **parts: Any) -> R:
         return self._read(self._send(method, path, **parts), reply, also)
@@ -390,11 +354,3 @@ class Client:
         except (ValueError, ValidationError, KeyError, TypeError):
             message = f"{self.url} answered {answer.status_code} with something else than our API"
             raise ClientError(message, status=answer.status_code, code="unexpected_answer") from None
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _part(value: Any) -> str:
-    return quote(str(value), safe="")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
+from werkzeug.serving import make_server
 
+from app.client import Client
 from app.queue import listing
 from app.web.figures import FailuresReply, FiguresReply, WaitingReply
 from app.web.job_list import AllJobsReply, RelatedJobsReply
@@ -180,3 +183,30 @@ def test_mail_with_its_marks(http, sql):
     whole = MailReply(**http.get(f"/mail/{mail}").json)
     assert (whole.text, [mark.event_type for mark in whole.marks], [each.status for each in whole.tries]) == ("Hello", ["opened"], ["sent"])
     assert http.get("/mail/x").json["error"] == "Mail not found" and http.get("/mail?cursor=x").status_code == 400
+
+
+def test_each_method_of_the_client_does_what_it_says(app, sql, now):
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        client = Client(f"http://127.0.0.1:{server.server_port}")
+        user = sql.user()
+        failed = sql.in_state("failed", user=user, metadata={"correlationId": "c"})
+        waiting = sql.add(user=user, metadata={"correlationId": "c"})
+        sql.run("insert into queue_processes (name, kind, host, pid) values ('celery@here/1', 'worker', 'here', 1)")
+        mail = sql.value("insert into emails (user_id, subject) values (%s, 'Hello') returning id", user)
+        sql.run("select fold_queue_counts()")
+        assert client.access().operator and [found.id for found in client.find_users("ada")] == [str(user)]
+        assert [job.id for job in client.jobs(status="failed", after=now - timedelta(hours=1)).jobs] == [str(failed)]
+        assert [job.id for job in client.related_jobs(str(failed))] == [str(waiting)]
+        assert sum(figure.added for figure in client.figures("day", job_type="other").figures) == 2
+        assert [group.last_job for group in client.failures(1)] == [str(failed)]
+        assert [job.job_type for job in client.waiting()] == ["other"]
+        assert client.drain_worker("celery@here/1") and client.workers()[0].draining
+        assert not client.resume_worker("celery@here/1")
+        assert [each.subject for each in client.mails().mails] == ["Hello"] == [client.mail(str(mail)).subject]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
