@@ -8,10 +8,13 @@
 what Celery does, `dispatcher/` the threads of a worker's main process, and one thin module a feature names its processors.
 """
 
+import sys
 from typing import Any
 
 from celery import signals
 
+from app.identity.secrets import check_secrets
+from app.settings import SettingsError, get_settings
 from tasks import watching
 from tasks.engine import celery
 
@@ -25,6 +28,10 @@ def _install(**_: Any) -> None:
     from tasks import mirror
     from tasks.dispatcher import Dispatcher
 
+    try:
+        check_secrets(get_settings(), serving=False)
+    except SettingsError as error:
+        sys.exit(f"buildos: {error}")
     celery.conf.beat_schedule = BEAT_SCHEDULE
     watching.configure_watching("worker")
     celery.steps["worker"].add(Dispatcher)

@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from app.settings import is_loopback
@@ -140,13 +140,24 @@ def _address(host: str, port: int, allow_insecure: bool, own_machine: bool) -> t
         raise NoReply("its name cannot be found", handed_over=False) from None
     addresses = [entry[4][0] for entry in found]
     for address in addresses:
-        ip = ip_address(address.split("%")[0])
-        ip = getattr(ip, "ipv4_mapped", None) or ip
+        ip = _meant(ip_address(address.split("%")[0]))
         # A name that is not this machine's has no business leading here.
         allowed = own_machine and ip.is_loopback if is_loopback(host) else ip.is_global and not ip.is_multicast
         if not (allowed or (allow_insecure and not (ip.is_link_local or ip.is_multicast or ip.is_unspecified))):
             raise ForbiddenTarget("it leads into an inner network")
     return addresses[0], port
+
+
+NAT64 = ip_network("64:ff9b::/96")
+
+
+def _meant(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """The IPv4 address that an IPv6 one stands for, where it does: a gateway would lead there."""
+    if isinstance(ip, IPv4Address):
+        return ip
+    if ip in NAT64:
+        return IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else ip)
 
 
 class _Pinned(http.client.HTTPConnection):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from app.identity.secrets import weak_secrets
+from app.identity.secrets import check_secrets
 from app.settings import Settings, SettingsError
 
 
@@ -21,8 +21,7 @@ def is_loopback(host: str) -> bool:
 def check_bind(settings: Settings) -> None:
     """Raises SettingsError when AUTH_MODE=open would be reachable from elsewhere, jwt mode has no key to check with, or production
     has secrets that are none: each is named."""
-    if settings.app_env == "production" and (weak := weak_secrets(settings)):
-        raise SettingsError("; ".join(weak))
+    check_secrets(settings, serving=True)
     if settings.auth_mode == "jwt":
         if settings.jwt_secret is None and settings.jwks_url is None and settings.service_key is None:
             raise SettingsError("JWT_SECRET: AUTH_MODE=jwt needs the secret of user tokens, JWKS_URL or SERVICE_KEY, or several")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 
 SHORTEST = 16  # characters of a secret
 SHORTEST_HS256 = 32  # bytes, as RFC 7518 asks for
@@ -20,9 +20,14 @@ KNOWN = (
 PASSWORDS = ("postgres", "password", "buildos", "admin", "root", "secret", "example", "changeme", "redis", "guest")
 
 
-def weak_secrets(settings: Settings) -> list[str]:
-    """A line for each secret that production must not start with, led by its variable; without the value."""
-    return [*_of_callers(settings), *_of_servers(settings), *_of_webhooks(settings)]
+def check_secrets(settings: Settings, *, serving: bool) -> None:
+    """Raises SettingsError naming each secret that production must not start with, never its value. `serving`: also those that only
+    the API needs."""
+    if settings.app_env != "production":
+        return
+    weak = [*(_of_callers(settings) if serving else ()), *_of_servers(settings), *_of_webhooks(settings)]
+    if weak:
+        raise SettingsError("; ".join(weak))
 
 
 def _of_callers(settings: Settings) -> Iterator[str]:

@@ -138,7 +138,8 @@ def test_what_goes_wrong(world: World, site: Site) -> None:
     "url",
     [
         "http://127.0.0.1:1/a.ics", "https://127.0.0.1:1/a.ics", "https://localhost:1/", "https://[::1]:1/", "https://10.0.0.1/", "https://192.168.1.1/",
-        "https://169.254.169.254/latest", "https://0.0.0.0/", "https://[::ffff:127.0.0.1]/", "http://93.184.216.34/", "ftp://93.184.216.34/",
+        "https://169.254.169.254/latest", "https://0.0.0.0/", "https://[::ffff:127.0.0.1]/", "https://[64:ff9b::7f00:1]/", "https://[2002:a00:1::]/",
+        "http://93.184.216.34/", "ftp://93.184.216.34/",
         "https:///x", "https://[", "https://2130706433/", "file:///etc/passwd",
     ],
 )  # fmt: skip
