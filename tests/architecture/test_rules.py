@@ -174,5 +174,5 @@ def test_who_leaves_a_users_rights_is_known() -> None:
     }  # fmt: skip
     assert found == {
         ("app/web/calendar.py", "owner_rights"), ("app/web/calendar.py", "acting_as"), ("app/web/notifications.py", "owner_rights"),
-        ("app/web/phases.py", "owner_rights"), ("app/web/phases.py", "acting_as"),
+        ("app/web/phases.py", "owner_rights"), ("app/web/phases.py", "acting_as"), ("app/db/meters.py", "acting_as"),
     }  # fmt: skip
