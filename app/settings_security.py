@@ -38,7 +38,7 @@ class SecuritySettings(SettingsFromFiles):
     rate_limit_service: Rate = Field("60000/minute", description="Requests with the service key.")
     rate_limit_stranger: Rate = Field("300/minute", description="Requests without a good key or token, from one address.")
     rate_limit_public: Rate = Field(
-        "6000/minute", description="Requests of pixels, links, webhooks and /health, from one address: mail and Twilio come from few."
+        "6000/minute", description="Requests of pages, pixels, links, webhooks and /health, from one address: mail and Twilio come from few."
     )
     rate_limit_items: Rate = Field("60000/minute", description="Jobs that one caller adds by POST /queue/bulk.")
 

@@ -113,7 +113,8 @@ def _caller() -> Caller:
 def _kind() -> str:
     """Which limit counts: `public`, `user`, `service` or `stranger`."""
     described = getattr(current_app.view_functions.get(request.endpoint or ""), "described_as", None)
-    return "public" if described is not None and described.public else LIMIT_OF[_caller().kind]
+    # What is not described is a page, or a part of one.
+    return "public" if described is None or described.public else LIMIT_OF[_caller().kind]
 
 
 def _counted_as() -> str:

@@ -67,6 +67,7 @@ def test_each_is_counted_as_who_it_is(make: Callable[..., FlaskClient], user: UU
     assert get(http, "nonsense", path, address="192.0.2.2").status_code == 401
     assert passing(http, KEY, "/health", address="192.0.2.3") == 4, "what is public counts by address, whoever calls"
     assert passing(http, None, "/email/track/open/x", address="192.0.2.3") == 0
+    assert passing(http, None, "/docs", address="192.0.2.4") == 4
 
 
 def test_processes_count_together(make: Callable[..., FlaskClient], user: UUID) -> None:
