@@ -2,7 +2,7 @@
 
 Every transaction that begins inside `acting_as(user_id)` begins with the role and the claims of the user. Both go out together with
 its BEGIN, in one message, so a transaction costs no round trip more than any other; both end with it (`set local`), so they pass
-through a pooler in transaction mode. docs/decisions/0090-users-in-the-database.md says what is done with other rights, and why.
+through a pooler in transaction mode. docs/decisions/0130-users-in-the-database.md says what is done with other rights, and why.
 """
 
 from __future__ import annotations

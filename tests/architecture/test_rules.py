@@ -166,7 +166,7 @@ def _is(node: ast.AST, name: str) -> bool:
 
 
 def test_who_leaves_a_users_rights_is_known() -> None:
-    """docs/decisions/0090-users-in-the-database.md says why each does."""
+    """docs/decisions/0130-users-in-the-database.md says why each does."""
     found = {
         (str(path), node.func.id) for path in source.python("app") for node in ast.walk(source.tree(path))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)

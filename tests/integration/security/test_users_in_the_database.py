@@ -1,5 +1,5 @@
 """A user's request runs in the database as that user: a query that forgets its filter shows and changes nothing of anybody else's
-(CONTRACT 10, docs/decisions/0090-users-in-the-database.md)."""
+(CONTRACT 10, docs/decisions/0130-users-in-the-database.md)."""
 
 from __future__ import annotations
 
