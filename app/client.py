@@ -23,6 +23,7 @@ from app.web import calendar as c
 from app.web import notification_schemas as n
 from app.web import plan_schemas as p
 from app.web import schemas as s
+from app.web import user_schemas as u
 from app.web.braindumps import BrainDump, ConfirmReply
 from app.web.calendar_files import ImportReply
 
@@ -138,9 +139,25 @@ class Client(OperatorCalls):
         query = given(limit=limit, cursor=cursor)
         return self._call("GET", f"/users/{part(user_id)}/briefs", s.BriefsReply, params=query)
 
-    def user_brief(self, user_id: str, brief_date: dt.date | str) -> s.Brief:
-        """A user's brief of a date; 404 when there is none."""
-        return self._call("GET", f"/users/{part(user_id)}/briefs/{part(brief_date)}", s.Brief)
+    def user_brief(self, user_id: str, brief_date: dt.date | str) -> s.BriefPage:
+        """A user's brief of a date, as Markdown and as HTML; 404 when there is none."""
+        return self._call("GET", f"/users/{part(user_id)}/briefs/{part(brief_date)}", s.BriefPage)
+
+    def user(self, user_id: str) -> u.Profile:
+        """Who a user is, and which date it is there."""
+        return self._call("GET", f"/users/{part(user_id)}", u.Profile)
+
+    def user_projects(self, user_id: str) -> list[u.ProjectShown]:
+        """A user's projects, active ones first."""
+        return self._call("GET", f"/users/{part(user_id)}/projects", u.ProjectsReply).projects
+
+    def user_day(self, user_id: str, date: dt.date | str) -> u.DayReply:
+        """The events and due tasks of a date, as it is where the user lives."""
+        return self._call("GET", f"/users/{part(user_id)}/days/{part(date)}", u.DayReply)
+
+    def user_texts(self, user_id: str, date: dt.date | str) -> list[u.TextMessage]:
+        """The text messages of a date, sent or to be sent."""
+        return self._call("GET", f"/users/{part(user_id)}/sms/{part(date)}", u.TextsReply).messages
 
     def import_calendar(self, user_id: str, content: bytes) -> ImportReply:
         """Import an iCalendar file; what was refused is in the reply."""

@@ -12,17 +12,18 @@ import { presence, profile, useChanges } from './session';
 
 function Home({ user }: { user: string }) {
   const [day, go] = useDay();
-  if (!day) return <Waiting user={user} />;
-  const name = near(day, today(profile.value?.timezone ?? 'UTC')) ?? dayInWords(day);
+  const name = day ? near(day, today(profile.value?.timezone ?? 'UTC')) ?? dayInWords(day) : 'Today';
   return (
-    <Page title={name} lead={name === dayInWords(day) ? undefined : dayInWords(day)} actions={<DaySwitch day={day} go={go} />}>
-      <div class="home">
-        <Brief key={day} user={user} day={day} />
-        <div class="beside">
-          <DayPanels user={user} day={day} />
-          <Presence />
+    <Page title={name} lead={!day || name === dayInWords(day) ? undefined : dayInWords(day)} actions={day && <DaySwitch day={day} go={go} />}>
+      {!day ? <Waiting user={user} /> : (
+        <div class="home">
+          <Brief key={day} user={user} day={day} />
+          <div class="beside">
+            <DayPanels user={user} day={day} />
+            <Presence />
+          </div>
         </div>
-      </div>
+      )}
     </Page>
   );
 }
@@ -30,7 +31,7 @@ function Home({ user }: { user: string }) {
 /** Until it is known who the user is: loading, or why it is not. */
 function Waiting({ user }: { user: string }) {
   const { error, refresh } = useLive(`profile ${user}`, signal => get(`/users/${user}`, {}, signal), 10_000);
-  return <Page title="Today">{error ? <Failure error={error} retry={refresh} /> : <Loading />}</Page>;
+  return error ? <Failure error={error} retry={refresh} /> : <Loading />;
 }
 
 function DayPanels({ user, day }: { user: string; day: string }) {

@@ -146,9 +146,11 @@ export function close(key: string): void {
   keep({ notices: notices.filter(notice => notice.key !== key), closed: [...closed, ...keys].slice(-MOST_CLOSED), expanded: expanded === key ? null : expanded });
 }
 
-/** Show a notice large, or small again. */
+/** Show a notice large, or small again: then it stays as long as a fresh one. */
 export function expand(key: string | null): void {
+  const before = stack.value.expanded;
   keep({ ...stack.value, expanded: key });
+  if (before && before !== key) hold(before);
 }
 
 /** Let a notice that closes by itself stay as long as a fresh one. */

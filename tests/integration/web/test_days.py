@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
+from werkzeug.serving import make_server
 
+from app.client import Client, ClientError
 from tests.integration.web.conftest import Parts
 from tests.support.people import add_user
 from tests.support.servers import Database
@@ -85,3 +90,23 @@ def test_a_date_that_is_none_is_named(http: FlaskClient, user: UUID) -> None:
         answer = http.get(f"/users/{user}/{path}/2026-02-30")
         assert answer.status_code == 400 and answer.json["details"][0]["field"] == "date"
         assert http.get(f"/users/{user}/{path}/1970-01-01").status_code == http.get(f"/users/{user}/{path}/2999-12-31").status_code == 200
+
+
+def test_the_client_reads_all_of_it(app: Flask, database: Database, user: UUID) -> None:
+    add(database, "projects", user_id=user, name="Garden")
+    add(database, "tasks", user_id=user, title="Dig", due_date="2026-11-21T15:00Z")
+    server = make_server("127.0.0.1", 0, app)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        client = Client(f"http://127.0.0.1:{server.server_port}")
+        assert client.user(str(user)).today == "2026-11-21"
+        assert [project.name for project in client.user_projects(str(user))] == ["Garden"]
+        assert [task.title for task in client.user_day(str(user), "2026-11-21").tasks] == ["Dig"]
+        assert client.user_texts(str(user), "2026-11-21") == []
+        with pytest.raises(ClientError, match="User not found"):
+            client.user("nobody")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
