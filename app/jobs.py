@@ -24,15 +24,15 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
-from app.queue.catalog import JobType
-from app.queue.errors import InvalidMetadata, LeaseLost, PermanentError, TransientError
+from app.queue.catalog import JobType, Upcast
+from app.queue.errors import InvalidMetadata, LeaseLost, PermanentError, PutOff, TransientError
 from app.queue.models import JobMetadata, OpenResult
 from app.queue.models import Model as Result
 from app.queue.own_types import register
 from app.queue.running import RunningJob
 
 __all__ = [
-    "InvalidMetadata", "JobMetadata", "LeaseLost", "PermanentError", "Result", "RunningJob", "TransientError", "job_type",
+    "InvalidMetadata", "JobMetadata", "LeaseLost", "PermanentError", "PutOff", "Result", "RunningJob", "TransientError", "job_type",
 ]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[[Any], Any])
@@ -50,6 +50,8 @@ def job_type(
     hard_limit: int = 300,
     leasable: bool = False,
     needs_user: bool = True,
+    provider: str | None = None,
+    upcasts: tuple[Upcast, ...] = (),
 ) -> Callable[[F], F]:
     """Make a function the processor of a new type of job. It takes `RunningJob[YourMetadata]` and returns a model or nothing.
 
@@ -57,7 +59,8 @@ def job_type(
     makes a new one. `priority` (1 = highest) is the default over HTTP. A run that raises is tried again with backoff, `max_attempts`
     runs in all, unless it raises PermanentError or one of `give_up_on`. `soft_limit` and `hard_limit` are seconds: at the first the
     run is asked to stop, at the second its process is ended. Short jobs (below 50 ms) may be `leasable`: many share a message.
-    `needs_user`: whether a job must belong to a user; one that need not is for the service key alone.
+    `needs_user`: whether a job must belong to a user; one that need not is for the service key alone. `provider` (llm, sms, mail):
+    whose limits hold for it too. `upcasts`: functions that make older metadata into those of today (docs/upgrading.md).
 
     The function itself is returned as it was, to be called by your tests. Raises ValueError when the type cannot be.
     """
@@ -86,6 +89,8 @@ def job_type(
                 needs_user,
                 leasable,
                 run=run if give_up_on else function,
+                provider=provider,
+                upcasts=upcasts,
             )
         )
         return function

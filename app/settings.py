@@ -61,7 +61,6 @@ class Settings(ScaleSettings, SecuritySettings, WatchSettings):
         None, description="Postgres without a pooler, for LISTEN. Defaults to DATABASE_URL."
     )
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = Field(5, description="Connections a process keeps at most.")
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, the wire between workers.")
 
     host: str = Field("127.0.0.1", description="Address the API binds to.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(3001, description="Port of the API; 0 takes a free one.")
@@ -247,13 +246,6 @@ class Settings(ScaleSettings, SecuritySettings, WatchSettings):
     def _postgres(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).scheme.split("+")[0] not in ("postgresql", "postgres"):
             raise ValueError("expects postgresql://user:password@host:port/name")
-        return value
-
-    @field_validator("redis_url")
-    @classmethod
-    def _redis(cls, value: str) -> str:
-        if urlsplit(value).scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("expects redis://host:port/number")
         return value
 
     @field_validator("public_url", "web_app_url")

@@ -1,9 +1,10 @@
-"""Settings of turns, limits and upgrades: how much of one thing runs at once, and how long a migration waits."""
+"""Settings of the wire, of turns, limits and upgrades: how much of one thing runs at once, how long a migration waits."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
@@ -27,6 +28,10 @@ _Rate = Annotated[float, Field(gt=0, le=1e9)]
 class ScaleSettings(SettingsFromFiles):
     """The fields that `Settings` has from here."""
 
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, the wire between workers.")
+    broker_url: str | None = Field(
+        None, description="Celery's broker where it is not REDIS_URL: any that kombu knows, as amqp://user:password@host:5672//."
+    )
     queue_crowd: Annotated[int, Field(ge=0)] = Field(
         50, description="Due jobs of one type a user may have waiting before they wait aside while others wait too; 0: never."
     )
@@ -50,6 +55,18 @@ class ScaleSettings(SettingsFromFiles):
     migration_tries: Annotated[int, Field(ge=1, le=100)] = Field(
         5, description="How often it tries, after 1, 2, 4, 8… seconds, before it gives up and leaves everything as it was."
     )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str) -> str:
+        if urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("expects redis://host:port/number")
+        return value
+
+    @property
+    def broker(self) -> str:
+        """Address of Celery's broker."""
+        return self.broker_url or self.redis_url
 
     @field_validator("queue_limits", mode="before")
     @classmethod

@@ -17,7 +17,7 @@ from app.logs import JOB
 from app.queue.adding import add_job, to_json
 from app.queue.catalog import JOB_TYPES
 from app.queue.claims import Claim
-from app.queue.errors import InvalidMetadata, LeaseLost, PermanentError, TransientError, describe
+from app.queue.errors import InvalidMetadata, LeaseLost, PermanentError, PutOff, TransientError, describe
 from app.queue.running import RunningJob
 from tasks import lease, mirror
 from tasks.arguments import add_request
@@ -73,6 +73,9 @@ class JobTask(Task):
             return self.work(held[0])
         except LeaseLost as lost:
             raise Ignore(str(lost)) from None
+        except PutOff as reason:
+            mirror.put_off(held[0], reason)
+            raise Ignore(str(reason)) from None
 
     def work(self, held: Claim) -> Any:
         """The processor's result for one claimed job, as plain JSON. Raises what it raises; LeaseLost when the job is lost."""

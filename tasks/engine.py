@@ -10,6 +10,7 @@ from celery import Celery
 from kombu import Queue
 from kombu.utils.objects import cached_property
 
+from app.db.broker import is_redis
 from app.queue.catalog import JOB_TYPES, queues
 from app.queue.own_types import load
 from app.settings import Settings, SettingsError, get_settings
@@ -20,6 +21,15 @@ KEEPALIVE = {
     getattr(socket, name): value
     for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
     if hasattr(socket, name)
+}
+REDIS_OPTIONS = {
+    "socket_timeout": 5,  # seconds; kombu's default waits for ever
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "socket_keepalive_options": KEEPALIVE,
+    "health_check_interval": 5,  # how long a silent Redis is believed in
+    "priority_steps": [0],  # order is Postgres' business
+    "visibility_timeout": 3600,  # only messages taken and not begun are ever unacknowledged: Postgres recovers those
 }
 TICKS = "ticks"  # the queue of Beat's own messages, which have no row
 
@@ -58,21 +68,13 @@ class JobCelery(Celery):
 def configuration(settings: Settings) -> dict[str, Any]:
     """Celery's settings. Each one that differs from its default says why."""
     return {
-        "broker_url": settings.redis_url,
-        "broker_transport": transport_for(settings.redis_url, settings.queue_transport == "batched"),
+        "broker_url": settings.broker,
+        "broker_transport": transport_for(settings.broker, settings.queue_transport == "batched"),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a worker waits for Redis as long as it takes
         # Made when first used. Flower asks from many threads, each of which takes a second one: a small pool locks it up for ever.
         "broker_pool_limit": 64,
-        "broker_transport_options": {
-            "socket_timeout": 5,  # seconds; kombu's default waits for ever
-            "socket_connect_timeout": 5,
-            "socket_keepalive": True,
-            "socket_keepalive_options": KEEPALIVE,
-            "health_check_interval": 5,  # how long a silent Redis is believed in
-            "priority_steps": [0],  # order is Postgres' business
-            "visibility_timeout": 3600,  # only messages taken and not begun are ever unacknowledged: Postgres recovers those
-        },
+        "broker_transport_options": REDIS_OPTIONS if is_redis(settings.broker) else {},
         "result_backend": None,  # queue_jobs is the result backend
         "task_ignore_result": True,
         "task_serializer": "json",

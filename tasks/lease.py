@@ -10,7 +10,7 @@ from typing import Any
 from app.queue.catalog import JOB_TYPES
 from app.queue.claims import Claim
 from app.queue.dispatching import Dispatched
-from app.queue.errors import LeaseLost
+from app.queue.errors import LeaseLost, PutOff
 from tasks import mirror
 from tasks.runway import Message
 
@@ -46,5 +46,7 @@ def run(work: Callable[[Claim], Any], held: Sequence[Claim]) -> None:
             mirror.succeed(job, work(job))
         except LeaseLost:
             continue
+        except PutOff as reason:
+            mirror.put_off(job, reason)
         except Exception as error:  # noqa: BLE001 - whatever a processor raises is the outcome of its job
             mirror.record_failure(job, error)

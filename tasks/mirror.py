@@ -9,6 +9,7 @@
     RETRY raised by a processor              retrying, or failed at the last attempt
     RETRY of a run that a stop ended         pending, not charged an attempt
     REVOKED by an operator                   cancelled
+    IGNORED after PutOff                     pending, not charged an attempt, due later
     IGNORED, REJECTED                        nothing: the row already says why
 
 Celery swallows what a handler raises. So the base task looks for the claim before it runs anything, and an outcome that cannot
@@ -33,7 +34,7 @@ from app.logs import JOB, about
 from app.queue import claims
 from app.queue.adding import add_job, to_json
 from app.queue.claims import Claim, Outcome
-from app.queue.errors import PermanentError, TransientError, describe, is_retryable
+from app.queue.errors import PermanentError, PutOff, TransientError, describe, is_retryable
 from app.queue.steering import cancel_job
 from app.settings import get_settings
 from tasks import outcomes
@@ -210,6 +211,12 @@ def hand_back(jobs: Sequence[Claim], why: str) -> None:
     """These jobs have not begun, or may begin anew: back to `pending`, uncharged."""
     for held in jobs:
         _write(lambda conn, held=held: claims.release(conn, held, f"handed back: {why}"))
+
+
+def put_off(held: Claim, reason: PutOff) -> None:
+    """Not now: back to `pending`, uncharged, with the time at which it is offered again."""
+    if not _write(lambda conn: claims.put_off(conn, held, f"put off: {reason}", reason.seconds)):
+        log.warning("job %s was no longer ours: it is not put off", held.id)
 
 
 def _standing(task_id: str, kwargs: dict[str, Any] | None) -> list[Claim]:

@@ -13,6 +13,8 @@ from kombu.transport import redis as stock
 from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
 
+from app.db.broker import is_redis
+
 BATCH = 64  # messages taken in one go, as far as the worker has room
 
 
@@ -102,6 +104,6 @@ class StockTransport(stock.Transport):
 
 def transport_for(url: str, batched: bool) -> str | None:
     """The `broker_transport` for a broker's address; None leaves it to the address, as for brokers other than Redis."""
-    if not url.startswith(("redis:", "rediss:")):
+    if not is_redis(url):
         return None
     return "tasks.transport:Transport" if batched else "tasks.transport:StockTransport"

@@ -172,6 +172,12 @@ def _processes(conn, settings: Settings) -> Iterator[Check]:
 def _redis(settings: Settings) -> Iterator[Check]:
     import redis
 
+    from app.db.broker import Broker, is_redis
+
+    if not is_redis(settings.broker):
+        there = Broker(settings.broker, 3).answers()
+        yield Check("broker", there, "answers" if there else "does not answer", "is BROKER_URL right, and the broker running?")
+
     try:
         with redis.Redis.from_url(settings.redis_url, socket_timeout=3, socket_connect_timeout=3) as client:
             info = client.info()

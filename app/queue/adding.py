@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from app.logs import current_traceparent
 from app.queue.catalog import find_type, read_metadata
-from app.queue.errors import InvalidMetadata, UnknownUser
+from app.queue.errors import InvalidMetadata, NewerMetadata, UnknownUser
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,10 @@ def check_job(job_type: str, user_id: UUID | None, metadata: dict[str, Any], ded
     """What can be said of a job before it is added. Raises InvalidMetadata, and UnknownUser where a user is missing."""
     if dedup_key is not None and ("\x00" in dedup_key or not 1 <= len(dedup_key) <= MOST_KEY_LENGTH):
         raise InvalidMetadata("dedupKey", f"expects 1 to {MOST_KEY_LENGTH} characters")
-    read_metadata(job_type, metadata, user_id)
+    try:
+        read_metadata(job_type, metadata, user_id)
+    except NewerMetadata:
+        raise InvalidMetadata("metadata.metadataVersion", "is newer than this release knows") from None
     if user_id is None and find_type(job_type).needs_user:
         raise UnknownUser("a job of this type needs a user")
 

@@ -14,7 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from app.queue import models as m
 from app.queue import notification_events as n
-from app.queue.errors import InvalidMetadata
+from app.queue.errors import InvalidMetadata, NewerMetadata, describe
+
+Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class JobType:
     Jobs of a `leasable` type are short, and may share a message while many wait. `soft_limit` and `hard_limit` are seconds: at the first the run is asked to stop, at the second its process is ended.
     `run` is the processor of a type from outside; ours are named in `tasks`.
     `provider` (llm, sms or mail) is whom the job asks outside: its limits hold for all types that name it.
+    `upcasts` make metadata of an older shape into the present one, a step each: the first those of version 1 into those of 2.
     """
 
     name: str
@@ -40,6 +43,12 @@ class JobType:
     leasable: bool = False
     run: Callable[[Any], Any] | None = None
     provider: str | None = None
+    upcasts: tuple[Upcast, ...] = ()
+
+    @property
+    def version(self) -> int:
+        """Version of the metadata's shape that `metadata` is the model of, from 1."""
+        return len(self.upcasts) + 1
 
 
 _TYPES = (
@@ -81,11 +90,30 @@ def types_of_queues(queues: set[str]) -> list[str]:
     return [job_type.name for job_type in JOB_TYPES.values() if job_type.queue in queues]
 
 
+def upcast(known: JobType, metadata: dict[str, Any]) -> dict[str, Any]:
+    """`metadata` in the present shape, whichever release they are of; `metadataVersion` says so, and is 1 where it is missing.
+
+    Raises NewerMetadata where the version is of a later release, InvalidMetadata where it is none or the older shape is not kept to.
+    """
+    version = metadata.get("metadataVersion", 1)
+    if type(version) is not int or version < 1:
+        raise InvalidMetadata("metadata.metadataVersion", "expects a whole number from 1")
+    if version > known.version:
+        raise NewerMetadata(version, known.version)
+    for number, step in enumerate(known.upcasts[version - 1 :], start=version):
+        try:
+            metadata = {**step(dict(metadata)), "metadataVersion": number + 1}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidMetadata("metadata", f"is not as version {number} says: {describe(error)}") from None
+    return metadata
+
+
 def read_metadata(job_type: str, metadata: dict[str, Any], user_id: UUID | None) -> BaseModel:
-    """`metadata` as its type's model. Raises InvalidMetadata naming the first field that is wrong."""
+    """`metadata`, of this release or an older one, as their type's model. Raises InvalidMetadata naming the first field that is
+    wrong, and NewerMetadata."""
     known = find_type(job_type)
     try:
-        parsed = known.metadata.model_validate(metadata)
+        parsed = known.metadata.model_validate(upcast(known, metadata))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])

@@ -116,6 +116,14 @@ def release(conn: Connection, held: Claim, message: str) -> bool:
     ).scalar_one()
 
 
+def put_off(conn: Connection, held: Claim, message: str, seconds: float) -> bool:
+    """Hand the job back to `pending`, uncharged and due again after `seconds`; False when it is no longer ours."""
+    return conn.execute(
+        text("select put_off_queue_job(cast(:id as uuid), :token, :message, :seconds)"),
+        {"id": held.job_id, "token": held.token, "message": message, "seconds": seconds},
+    ).scalar_one()
+
+
 def held_by(conn: Connection, worker: str) -> list[Claim]:
     """The claims of a worker."""
     rows = conn.execute(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import ValidationError
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
+NEWER_RELEASE = 15.0  # seconds after which a job that only a newer release understands is offered again
+
 
 class PermanentError(Exception):
     """Trying again cannot help: unknown user, wrong metadata, a refused permission, an invalid phone number."""
@@ -33,6 +35,21 @@ class WrongState(Exception):
     def __init__(self, message: str, status: str):
         super().__init__(message)
         self.status = status
+
+
+class PutOff(Exception):
+    """Not now, and nobody's fault: the job goes back to `pending`, uncharged, and is due again after `seconds`."""
+
+    def __init__(self, message: str, seconds: float):
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class NewerMetadata(PutOff):
+    """Metadata of a version that this release does not know yet: a worker of the newer release will take the job."""
+
+    def __init__(self, version: int, known: int):
+        super().__init__(f"its metadata is of version {version}, this worker's release knows {known}", NEWER_RELEASE)
 
 
 class LeaseLost(BaseException):

@@ -70,6 +70,7 @@ class JobMetadata(Model):
     userId: str | None = None  # must agree with the row's user
     correlationId: str | None = None
     retriedFrom: str | None = None
+    metadataVersion: Annotated[int, Field(ge=1)] = 1  # of their shape: docs/upgrading.md
     generation_progress: dict[str, Any] | None = None
 
 

@@ -111,7 +111,7 @@ def create_app(services: Any) -> Flask:
     tracing.configure(services.settings, "api")
     reporting.configure(services.settings, "api")
     let_act(services.engine)
-    app.extensions["buildos.pulse"] = health.Pulse(services.settings.redis_url)
+    app.extensions["buildos.pulse"] = health.Pulse(services.settings.broker)
     app.extensions["buildos.instruments"] = Instruments()
     for module in BLUEPRINTS:
         app.register_blueprint(module.blueprint)

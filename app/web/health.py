@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
-import redis
 import structlog
 from flask import Blueprint, current_app
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.db.broker import Broker
 from app.queue.alerts import BROKER_AWAY, Alert, current_alerts
 from app.queue.pausing import paused_types
 from app.queue.reads import process_status, queue_stats
@@ -30,13 +30,11 @@ ALIVE = timedelta(seconds=30)  # since the last heartbeat of a worker or beat
 STATES = ("pending", "processing", "completed", "failed", "cancelled", "retrying")
 
 
-class Broker:
-    """Whether Redis answers, asked at most every `PING_KEPT` seconds however often /health is."""
+class BrokerPing:
+    """Whether the broker answers, asked at most every `PING_KEPT` seconds however often /health is."""
 
     def __init__(self, url: str):
-        self._client = redis.Redis.from_url(
-            url, socket_timeout=PING_TIMEOUT, socket_connect_timeout=PING_TIMEOUT, retry=None, retry_on_error=[]
-        )
+        self._broker = Broker(url, PING_TIMEOUT)
         self._lock = Lock()
         self._asked = float("-inf")
         self._answered = False
@@ -45,22 +43,16 @@ class Broker:
         """True when it answered a moment ago. Waits a second at most."""
         with self._lock:
             if time.monotonic() - self._asked > PING_KEPT:
-                self._answered = self._ping()
+                self._answered = self._broker.answers()
                 self._asked = time.monotonic()
             return self._answered
-
-    def _ping(self) -> bool:
-        try:
-            return bool(self._client.ping())
-        except (redis.RedisError, OSError):
-            return False
 
 
 class Pulse:
     """What /health remembers between requests."""
 
-    def __init__(self, redis_url: str):
-        self.broker = Broker(redis_url)
+    def __init__(self, broker_url: str):
+        self.broker = BrokerPing(broker_url)
         self.started = time.monotonic()
         self._alerts: list[Alert] = []
         self._looked = float("-inf")

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.queue import turns
 from app.queue.errors import describe
@@ -19,7 +19,6 @@ EVERY = 1.0  # seconds between looks while jobs wait for a slot, of all workers 
 IDLE = 5  # so many times longer while this worker has nothing on its way
 GOES_ON = 0.05  # seconds, while there is more to move
 DEEP_REACH, DEEP = 25_000, 10  # each tenth look goes deep, for who waits far behind a crowd
-OLD_SCHEMA = 60.0  # seconds until it is tried again on a database that is not migrated yet
 
 
 class CrowdLoop(threading.Thread):
@@ -48,10 +47,7 @@ class CrowdLoop(threading.Thread):
                     reach = DEEP_REACH if looks % DEEP == 0 else turns.REACH
                     if turns.part_crowds(conn, self._job_types, self._crowd, reach=reach, pause=EVERY / 2):
                         wait, quiet = GOES_ON, IDLE
-            except ProgrammingError as error:
-                log.info("crowds are not looked for before the database is migrated: %s", describe(error))
-                wait = OLD_SCHEMA
             except SQLAlchemyError as error:
                 log.warning("crowds were not looked for: %s", describe(error))
-            except Exception:
+            except Exception:  # a worker whose dispatching nobody orders still dispatches
                 log.exception("crowds: unforeseen, it goes on")

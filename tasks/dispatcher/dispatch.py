@@ -25,7 +25,6 @@ from tasks.runway import RUNWAY, Message
 
 log = logging.getLogger(__name__)
 
-LOST_AFTER = 2.0  # seconds; a message that was not taken by then, though the queue is empty, is lost
 STUCK_AFTER = 5.0  # seconds; what has waited that long for a slot is better off elsewhere
 BROKER_TROUBLE = (BrokerError, redis.RedisError, OSError)
 
@@ -113,7 +112,7 @@ class DispatchLoop(threading.Thread):
                 self._send(more)
                 jobs += more
             self.last_poll = time.time()
-            wait = min(self._poll, LOST_AFTER) if RUNWAY.sent_any() else self._poll
+            wait = min(self._poll, self._sender.lost_after) if RUNWAY.sent_any() else self._poll
             if len(jobs) >= max(room, extra, 1):
                 return wait  # there may be more: the next cycle looks once there is room
             # As of the look above: what has become due since is found by the next cycle at once.
@@ -140,10 +139,10 @@ class DispatchLoop(threading.Thread):
         """What never began is handed back: Redis was emptied or lost a message, Celery dropped what it had taken, or jobs that
         were thought to be short are not, and others wait behind them while another worker may be idle."""
         self._take_back(RUNWAY.withdraw_waiting(STUCK_AFTER), "it waited behind a long job")
-        dropped = RUNWAY.withdraw_dropped(self._reserved(), LOST_AFTER)
+        dropped = RUNWAY.withdraw_dropped(self._reserved(), self._sender.lost_after)
         if RUNWAY.sent_any() and not self._sender.waiting():
             # Nothing lies in our queue, yet something we sent was not taken.
-            dropped += RUNWAY.withdraw(older_than=LOST_AFTER)
+            dropped += RUNWAY.withdraw(older_than=self._sender.lost_after)
         if dropped:
             log.warning("dispatcher: %d messages are lost, their jobs are dispatched again", len(dropped))
             self._take_back(dropped, "its message was lost")

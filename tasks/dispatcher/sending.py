@@ -10,18 +10,25 @@ from typing import Any, Protocol
 import redis
 from kombu.exceptions import ChannelError
 
+from app.db.broker import is_redis
 from app.settings import Settings
 from tasks.engine import JobCelery
 from tasks.runway import Message
 
 TIMEOUT = 5  # seconds until a broker that does not answer counts as away
+LOST_AFTER, LOST_AFTER_PUSH = 2.0, 60.0
 KEPT_MS = 3_600_000  # a queue whose worker is gone disappears after that time
 
 _TASK, _JOB, _JOBS = "-task-id-", "-job-id-", "-jobs-"
 
 
 class Sender(Protocol):
-    """How messages get into a queue. Every method raises the broker's error when it is away."""
+    """How messages get into a queue. Every method raises the broker's error when it is away.
+
+    `lost_after`: seconds; a message that was not taken by then, though the queue is empty, is lost.
+    """
+
+    lost_after: float
 
     def send(self, messages: Sequence[Message]) -> None:
         """Send these, in this order."""
@@ -39,7 +46,9 @@ class Sender(Protocol):
 class StockSender:
     """Through Celery, one message after the other, to any broker; with Celery's signals and its task-sent events."""
 
-    def __init__(self, celery: JobCelery, queue: str):
+    def __init__(self, celery: JobCelery, settings: Settings, queue: str):
+        # Redis keeps what nobody has taken; others push, and count what is on its way to a slow worker no more.
+        self.lost_after = LOST_AFTER if is_redis(settings.broker) else LOST_AFTER_PUSH
         self._celery = celery
         self._queue = queue
         self._connection: Any = None
@@ -72,10 +81,12 @@ class StockSender:
 class RedisSender:
     """Straight into Redis, all messages in one command: the envelope is Celery's, made once for each type of job."""
 
+    lost_after = LOST_AFTER
+
     def __init__(self, celery: JobCelery, settings: Settings, queue: str):
         self._celery = celery
         self._queue = queue
-        self._redis = redis.Redis.from_url(settings.redis_url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
+        self._redis = redis.Redis.from_url(settings.broker, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
         self._envelopes: dict[tuple[str, bool], str] = {}
 
     def send(self, messages: Sequence[Message]) -> None:
@@ -131,5 +142,5 @@ def _kwargs(message: Message) -> dict[str, Any]:
 
 def make_sender(celery: JobCelery, settings: Settings, queue: str) -> Sender:
     """The fast sender where the broker is Redis and nobody wants an event for each message; else Celery's own way."""
-    fast = settings.queue_transport == "batched" and not celery.conf.task_send_sent_event
-    return RedisSender(celery, settings, queue) if fast else StockSender(celery, queue)
+    fast = is_redis(settings.broker) and settings.queue_transport == "batched" and not celery.conf.task_send_sent_event
+    return RedisSender(celery, settings, queue) if fast else StockSender(celery, settings, queue)

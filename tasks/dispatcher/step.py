@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 import uuid
 from typing import Any
 
 from celery import bootsteps, signals
 from celery.worker import state
 from kombu import Exchange, Queue
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.engine import make_engine
+from app.db.schema import known_versions, version_behind
 from app.queue import claims, own_types, processes, turns, upkeep
 from app.queue.catalog import types_of_queues
 from app.queue.errors import describe
@@ -27,6 +30,7 @@ from tasks.dispatcher.sending import make_sender
 log = logging.getLogger(__name__)
 
 HURRY = 5.0  # seconds
+SCHEMA_LOOK = 0.5  # seconds between looks whether the database is migrated
 
 
 class Dispatcher(bootsteps.StartStopStep):
@@ -53,6 +57,7 @@ class Dispatcher(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         settings = get_settings()
         self._engine = make_engine(settings, application_name="buildos dispatcher", pool_size=4, ping=False)
+        _wait_for_schema(self._engine)
         self._write_settings(settings)
         own_types.announce(self._engine)
         self._dispatch = DispatchLoop(
@@ -112,13 +117,27 @@ class Dispatcher(bootsteps.StartStopStep):
         try:
             with self._engine.begin() as conn:
                 upkeep.write_settings(conn, settings)
-        except SQLAlchemyError as error:
-            log.warning("the settings that SQL reads were not written: %s", describe(error))
-        try:
-            with self._engine.begin() as conn:
                 turns.write_limits(conn, turns.limits_of(settings))
         except SQLAlchemyError as error:
-            log.warning("the limits of the settings were not written: %s", describe(error))
+            log.warning("the settings that SQL reads were not written: %s", describe(error))
+
+
+def _wait_for_schema(engine: Engine) -> None:
+    """A worker that was started before its release's migrations takes nothing until they are there: older ones go on meanwhile."""
+    known, told = known_versions(), False
+    while True:
+        try:
+            with engine.connect() as conn:
+                behind = version_behind(conn, known)
+        except SQLAlchemyError:  # away: whoever comes to it next says so and waits
+            return
+        if behind is None:
+            return
+        if not told:
+            log.warning("the database is at version %s, this release needs %s: waiting for `buildos migrate`", behind, known[-1])
+            told = True
+        state.maybe_shutdown()
+        time.sleep(SCHEMA_LOOK)
 
 
 def slots(worker: Any) -> int:

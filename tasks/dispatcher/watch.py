@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 
-import redis
 from sqlalchemy import Engine
 
 from app import reporting
+from app.db.broker import Broker
 from app.queue.alerts import current_alerts, first_in_cool_down
 from app.settings import Settings
 
@@ -25,7 +25,7 @@ class Watch:
     def __init__(self, engine: Engine, settings: Settings, *, every: float = LOOK_EVERY, grace: float = GRACE):
         self._engine = engine
         self._settings = settings
-        self._broker = redis.Redis.from_url(settings.redis_url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
+        self._broker = Broker(settings.broker, TIMEOUT)
         self._every = every
         self._next_look = time.monotonic() + grace
 
@@ -34,7 +34,7 @@ class Watch:
         if time.monotonic() < self._next_look:
             return []
         self._next_look = time.monotonic() + self._every
-        there = self._broker_there()
+        there = self._broker.answers()
         with self._engine.begin() as conn:
             alerts = current_alerts(conn, self._settings, broker_there=there)
             fresh = [alert for alert in alerts if first_in_cool_down(conn, alert, self._settings.alert_cool_down)]
@@ -42,10 +42,3 @@ class Watch:
             log.error("alert %s: %s", alert.name, alert.message)
             reporting.tell(f"alert {alert.name}: {alert.message}")
         return [alert.name for alert in fresh]
-
-    def _broker_there(self) -> bool:
-        try:
-            self._broker.ping()
-        except (redis.RedisError, OSError):
-            return False
-        return True

@@ -33,12 +33,12 @@ def wait_for(condition: Callable[[], Any], what: str, patience: float = PATIENCE
 class Process:
     """A process of ours in a session of its own, so that signals reach just whom they should."""
 
-    def __init__(self, arguments: list[str], env: dict[str, str], log: Path):
+    def __init__(self, arguments: list[str], env: dict[str, str], log: Path, cwd: Path = ROOT):
         self.log = log
         with log.open("ab") as output:
             self._popen = subprocess.Popen(
                 [sys.executable, *arguments],
-                cwd=ROOT,
+                cwd=cwd,
                 env=env,
                 stdout=output,
                 stderr=subprocess.STDOUT,

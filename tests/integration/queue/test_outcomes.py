@@ -229,3 +229,13 @@ def test_many_outcomes_in_one_statement_are_fenced_one_by_one(sql: Client) -> No
     assert sql.values("select complete_queue_jobs(%s, %s, %s::jsonb[])", jobs, tokens, results) == [mine["id"]]
     assert [sql.job(job)["status"] for job in jobs[:4]] == ["completed", "pending", "cancelled", "processing"]
     assert sql.job(mine["id"])["result"] == {"a": 1} and sql.job(wrong["id"])["result"] is None
+
+
+def test_a_job_that_is_put_off_is_charged_nothing_and_due_later(sql: Client) -> None:
+    held = sql.claimed()
+    assert sql.value("select put_off_queue_job(%s, %s, 'put off: later', 60)", held["id"], held["fencing_token"] - 1) is False
+    assert sql.value("select put_off_queue_job(%s, %s, 'put off: later', 60)", held["id"], held["fencing_token"]) is True
+    row = sql.job(held["id"])
+    assert (row["status"], row["attempts"], row["error_message"], row["started_at"]) == ("pending", 0, None, None)
+    assert 55 < (row["scheduled_for"] - row["updated_at"]).total_seconds() < 61
+    assert sql.history(held["id"])[-1][-1] == "put off: later" and sql.claim() == []

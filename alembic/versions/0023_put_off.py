@@ -1,0 +1,18 @@
+"""A job may be put off, uncharged, by the run that finds it cannot be now."""
+
+from __future__ import annotations
+
+from app.db.frozen_sql import run_sql
+
+revision = "0023_put_off"
+down_revision = "0022_turns"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_sql(f"{revision}.up.sql")
+
+
+def downgrade() -> None:
+    run_sql(f"{revision}.down.sql")
