@@ -52,13 +52,13 @@ class JobCelery(Celery):
         return self.subclass_with_self("tasks.worker:JobWorker")
 
     def send_dispatch(self, name: str, kwargs: dict[str, Any], task_id: str, queue: str, producer: Any) -> None:
-        """Send the message of a dispatched job. Raises kombu's OperationalError when the broker is away."""
+        """Send the message of a dispatched job to a queue that this worker has. Raises kombu's OperationalError when the broker is away."""
         super().send_task(
             name,
             kwargs=kwargs,
             task_id=task_id,
-            exchange="",
-            routing_key=queue,
+            queue=queue,  # by name: an address alone would not outweigh the route of the job's type
+            declare=(),  # the worker that listens has made it
             producer=producer,
             ignore_result=True,
             retry=False,
