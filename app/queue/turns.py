@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from app.queue.catalog import JOB_TYPES
 from app.settings import Settings
 
-REACH = 2500  # due jobs of one type and priority that are looked at, and moved at most, at a time
+REACH = 1000  # due jobs of one type and priority that are looked at, and moved at most, at a time
 
 
 class Limit(NamedTuple):

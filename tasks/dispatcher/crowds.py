@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 EVERY = 1.0  # seconds between looks while jobs wait for a slot, of all workers together
 IDLE = 5  # so many times longer while this worker has nothing on its way
 GOES_ON = 0.05  # seconds, while there is more to move
-DEEP_REACH, DEEP = 25_000, 10  # each tenth look goes deep, for who waits far behind a crowd
+DEEP_REACH, DEEP = 10_000, 10  # each tenth look goes deep, for who waits far behind a crowd
 
 
 class CrowdLoop(threading.Thread):

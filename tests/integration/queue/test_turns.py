@@ -157,6 +157,23 @@ def test_one_looks_at_a_time_and_not_too_often(database: Database, sql: Client) 
     assert part(sql, pause="1 hour") == 0 and part(sql) == 60
 
 
+def test_where_everybody_has_many_nobody_crowds(sql: Client) -> None:
+    users = [sql.user(f"{number}@example.com") for number in range(12)]
+    for user in users:
+        add_many(sql, user, 60, seconds=60)
+    assert part(sql) == 0
+    add_many(sql, users[0], 60, seconds=60)
+    assert part(sql) == 120
+
+
+def test_lanes_stay_few_where_users_have_limits(sql: Client) -> None:
+    sql.run("insert into queue_limits (name, job_types, at_once_per_user) values ('send_sms', '{send_sms}', 1)")
+    sql.run("insert into users (email) select 'many' || n || '@example.com' from generate_series(1, 70) n")
+    sql.run("insert into queue_jobs (user_id, job_type) select id, 'send_sms' from users, generate_series(1, 2) n")
+    sql.run("insert into queue_jobs (user_id, job_type) select id, 'send_sms' from users where email = 'many9@example.com'")
+    assert part(sql) == 3  # one has 3 of 141; the others' 2 are less than a fiftieth
+
+
 @pytest.mark.parametrize("waiting", [1, 50])
 def test_few_jobs_are_no_crowd(sql: Client, waiting: int) -> None:
     ada, bob = sql.user("ada@example.com"), sql.user("bob@example.com")
