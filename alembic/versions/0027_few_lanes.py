@@ -1,11 +1,11 @@
-"""A job may be put off, uncharged, by the run that finds it cannot be now."""
+"""Lanes stay few, however many users have thousands of jobs."""
 
 from __future__ import annotations
 
 from app.db.frozen_sql import run_sql
 
-revision = "0024_put_off"
-down_revision = "0023_traces"
+revision = "0027_few_lanes"
+down_revision = "0026_put_off"
 branch_labels = None
 depends_on = None
 

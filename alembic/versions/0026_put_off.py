@@ -1,11 +1,11 @@
-"""Lanes stay few, however many users have thousands of jobs."""
+"""A job may be put off, uncharged, by the run that finds it cannot be now."""
 
 from __future__ import annotations
 
 from app.db.frozen_sql import run_sql
 
-revision = "0025_few_lanes"
-down_revision = "0024_put_off"
+revision = "0026_put_off"
+down_revision = "0025_audit_log"
 branch_labels = None
 depends_on = None
 
