@@ -17,7 +17,8 @@ RABBIT = "amqp://user:secret@127.0.0.1:1//"
 class Recorder:
     """A producer that keeps where each message was to go."""
 
-    def __init__(self) -> None:
+    def __init__(self, app: JobCelery) -> None:
+        self.connection = app.connection_for_write()  # never opened
         self.went: list[tuple[str, str]] = []
 
     def publish(self, body: Any, *, exchange: str, routing_key: str, **_: Any) -> None:
@@ -32,7 +33,8 @@ def celery_of(**settings: Any) -> JobCelery:
 
 @pytest.mark.parametrize("broker", [None, RABBIT], ids=["redis", "rabbitmq"])
 def test_a_job_goes_to_the_queue_of_its_worker_and_not_to_that_of_its_type(broker: str | None) -> None:
-    app, producer = celery_of(broker_url=broker, queue_transport="stock"), Recorder()
+    app = celery_of(broker_url=broker, queue_transport="stock")
+    producer = Recorder(app)
     app.amqp.queues.select_add(Queue("worker.w@host/1", Exchange(""), routing_key="worker.w@host/1", auto_delete=True))
     app.send_dispatch("other", {"job_id": "1"}, "task", "worker.w@host/1", producer)
     assert producer.went == [("", "worker.w@host/1")]
