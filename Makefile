@@ -7,13 +7,15 @@
 # make screenshots  every page of the console, light and dark, into docs/screenshots/
 # make wheel  the package to install elsewhere, console included, in dist/
 # make topology  docker-compose.yml on hosts of their own, without Docker; ARGS="--small", ARGS="--pooled"
+# make fuzz   some 60,000 odd requests to the API, webhooks, files, tokens and sockets; ARGS="--scale 0.1 --seed 1"
+# make scan   secrets in the repository, known vulnerabilities of dependencies
 # make env    the environment alone (.venv); make lint; make clean
 
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test test-scheduler test-llm chaos topology console screenshots wheel env lint clean help
+.PHONY: up test test-scheduler test-llm chaos topology fuzz scan console screenshots wheel env lint clean help
 
 up: env
 	@scripts/build-console $(VENV) || :
@@ -32,6 +34,12 @@ test-llm: env
 
 chaos: env
 	@exec $(BIN)/python -m tests.chaos $(ARGS)
+
+fuzz: env
+	@exec $(BIN)/python -m tests.fuzz $(ARGS)
+
+scan: env
+	@exec scripts/scan $(VENV)
 
 topology: env
 	@exec $(BIN)/python -m tests.topology $(ARGS)

@@ -20,6 +20,7 @@ from app.identity.users import find_user, parse_user_id
 from app.realtime.changes import Cursor, Event, read_cursor
 from app.realtime.feed import Feed, TooOld
 from app.realtime.presence import Presence
+from app.realtime.strays import Message, expect_strays
 from app.settings import Settings
 
 log = structlog.get_logger("realtime")
@@ -220,8 +221,10 @@ def attach_realtime(app: Flask, engine: Engine, settings: Settings, feed: Feed) 
         cors_allowed_origins=[],
         manage_session=False,
         max_http_buffer_size=100_000,
+        serializer=Message,
         ping_interval=20,
         ping_timeout=20,
     )
+    expect_strays(socketio.server)
     app.extensions["buildos.realtime"] = realtime = Realtime(socketio, engine, settings, feed)
     return realtime
