@@ -108,6 +108,13 @@ class Buildos:
         with self.fleet.connect() as conn:
             self.browsers.settle(conn)
         self.browsers.close()
+        verdict = self.judgement(stream)
+        with self.fleet.connect() as conn:
+            self.browsers.judge(conn, verdict)
+        return verdict
+
+    def judgement(self, stream: Stream) -> Verdict:
+        """What the rows and the world outside say."""
         engine = make_engine(plain_settings(database_url=self.fleet.database_url))
         found = check_invariants(engine, stalled_seconds=self.fleet.pace.lease / 1000, dead_seconds=15)
         engine.dispose()
@@ -118,7 +125,6 @@ class Buildos:
                 "select user_id::text, metadata ->> 'briefDate' from queue_jobs where job_type = 'generate_daily_brief' "
                 "and status not in ('failed', 'cancelled') group by 1, 2 having count(*) > 1"
             ).fetchall()
-            self.browsers.judge(conn, verdict)
         for user, day in twice:
             verdict.blame("jobs in a wrong or half state", f"brief of {user} for {day} was queued more than once")
         return verdict
