@@ -22,7 +22,7 @@ def campaign(world: World, database_url: str, *, scale: float, start: int, only:
     engine = make_engine(plain_settings(database_url=database_url), application_name="fuzz")
     kinds: list[tuple[str, Callable[..., list[str]], int]] = [
         ("operations", partial(described.fuzz_operations, each=each), 150),
-        ("bodies", partial(described.fuzz_bodies, each=each), 200),
+        ("bodies", partial(described.fuzz_bodies, each=max(1, each // 8)), 200),
         ("sequences", described.fuzz_sequences, 500),
         ("tokens", callers.fuzz_tokens, 5000),
         ("webhooks", callers.fuzz_webhooks, 2000),

@@ -24,9 +24,9 @@ def world(postgres_server, template_database, redis_server, tmp_path_factory) ->
 
 
 def test_nothing_is_a_500_a_stack_trace_or_a_hang(world: World) -> None:
-    wrong = campaign(world, world.database_url, scale=0.006, start=0, each=16)
+    wrong = campaign(world, world.database_url, scale=0.008, start=0, each=32)
     assert wrong == [], "\n\n".join(wrong)
-    assert len(world.kinds) == 14 and world.asked > 250, world.table()
+    assert len(world.kinds) >= 13 and world.asked > 200, world.table()
 
 
 @pytest.mark.parametrize(
