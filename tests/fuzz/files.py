@@ -99,7 +99,7 @@ def fuzz_lists(world: World, engine: Engine, *, examples: int, start: int) -> li
         except Exception as error:
             raise Fault(f"{name} {data!r}: {error!r}") from error
         took = time.monotonic() - began
-        world.note("task files", "4xx" if result.problems else "200", took)
+        world.note("task files", "400" if result.problems else "200", took)
         if took > PATIENCE:
             raise Fault(f"{name} {data!r}: {took:.1f} s")
 
