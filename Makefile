@@ -9,13 +9,15 @@
 # make topology  docker-compose.yml on hosts of their own, without Docker; ARGS="--small", ARGS="--pooled"
 # make fuzz   some 60,000 odd requests to the API, webhooks, files, tokens and sockets; ARGS="--scale 0.1 --seed 1"
 # make scan   secrets in the repository, known vulnerabilities of dependencies
+# make docs   the docs as a site, strictly, in build/site; make docs-pages makes the pages that come from the code
+# make docs-test  every block of code in the docs, and what was run and what was not
 # make env    the environment alone (.venv); make lint; make clean
 
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test test-scheduler test-llm chaos topology fuzz scan console screenshots wheel env lint clean help
+.PHONY: up test test-scheduler test-llm chaos topology fuzz scan console screenshots wheel docs docs-pages docs-test env lint clean help
 
 up: env
 	@scripts/build-console $(VENV) || :
@@ -53,6 +55,15 @@ screenshots: console
 
 wheel: console
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+docs: env
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+docs-pages: env
+	@exec $(BIN)/python -m tests.docs.pages
+
+docs-test: env
+	@DOCS=all $(BIN)/python -m pytest -q -s tests/docs/test_blocks.py $(ARGS)
 
 lint: env
 	@$(BIN)/ruff check .
