@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +13,7 @@ from app.queue.catalog import JOB_TYPES
 from app.realtime.events import EVENTS as SENT
 from app.web.app import create_app
 from app.web.openapi import build_spec
-from tests.support.clock import FixedClock
+from app.wiring import build
 from tests.support.servers import plain_settings
 
 # Method and path; keys of the request, those needed with a star (a query's begin with ?); keys of the reply; other statuses.
@@ -136,8 +134,7 @@ def _properties(schema: dict[str, Any], named: dict[str, Any]) -> dict[str, Any]
 
 @cache
 def spec() -> dict[str, Any]:
-    parts = SimpleNamespace(settings=plain_settings(), engine=None, clock=FixedClock(datetime(2026, 11, 22, tzinfo=UTC)), brain_dumps=None, upkeep=None)
-    served = build_spec(create_app(parts), version="1")
+    served = build_spec(create_app(build(plain_settings())), version="1")
     served["paths"] = {re.sub(r"\{\w+\}", "{}", path): methods for path, methods in served["paths"].items()}
     return served
 
