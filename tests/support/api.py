@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import re
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import socketio
 
 from tests.support.servers import ROOT
 
+T = TypeVar("T")
 PATIENCE = 60  # seconds anything may take before a test fails
 
 
@@ -64,33 +67,50 @@ def wait_until(condition, message: str = "") -> None:
         time.sleep(0.01)
 
 
+def _await(work: Coroutine[Any, Any, T]) -> T:
+    """Run it on the loop of all browsers. There they hear events in the order in which they come, which python-socketio's client with
+    a thread for each event does not promise."""
+    return asyncio.run_coroutine_threadsafe(work, _loop()).result(PATIENCE + 5)
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="browsers", daemon=True).start()
+    return loop
+
+
 @dataclass
 class Browser:
     """A Socket.IO client that writes down what it hears, in order."""
 
     url: str
-    auth: dict[str, Any]
+    auth: Any
     heard: list[tuple[str, dict]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.client = socketio.Client(reconnection=False)
+        self._client = socketio.AsyncClient(reconnection=False)
         self._changed = threading.Condition()
-        self.client.on("*", self._hear)
+        self._client.on("*", self._hear)
 
-    def connect(self, **auth: Any) -> Browser:
-        """Connect by websocket and subscribe, so that nothing committed from now on is missed."""
-        self.auth |= auth
-        self.client.connect(self.url, auth=self.auth, transports=["websocket"], wait_timeout=PATIENCE)
+    def connect(self, *, headers: dict[str, str] | None = None, **auth: Any) -> Browser:
+        """Connect by websocket. Raises socketio.exceptions.ConnectionError when it is refused."""
+        self.auth = {**self.auth, **auth} if auth else self.auth
+        _await(self._client.connect(self.url, headers or {}, self.auth, ["websocket"], wait_timeout=PATIENCE))
         return self
 
     def subscribe(self, user_id: UUID) -> dict:
         return self.call("subscribe", {"channel": f"user:{user_id}"})
 
     def call(self, event: str, data: Any = None) -> Any:
-        return self.client.call(event, data, timeout=PATIENCE)
+        return _await(self._client.call(event, data, timeout=PATIENCE))
 
     def leave(self) -> None:
-        self.client.disconnect()
+        _await(self._client.disconnect())
+
+    def wait_for_the_end(self) -> None:
+        """Wait until the server hangs up."""
+        _await(self._client.wait())
 
     def wait_for(self, condition) -> None:
         """Wait until `condition(self)` holds."""

@@ -246,14 +246,12 @@ def test_channels_of_others_are_refused(browser, ann, bob):
 )
 def test_an_unknown_user_cannot_connect(api, auth):
     with pytest.raises(Refused):
-        Browser(api.url, {}).client.connect(api.url, auth=auth, transports=["websocket"])
+        Browser(api.url, auth).connect()
 
 
 def test_another_origin_cannot_connect(api, ann):
     with pytest.raises(Refused):
-        Browser(api.url, {}).client.connect(
-            api.url, auth={"userId": str(ann)}, headers={"Origin": "https://evil.example"}, transports=["websocket"]
-        )
+        Browser(api.url, {"userId": str(ann)}).connect(headers={"Origin": "https://evil.example"})
 
 
 def test_two_servers_tell_the_same_story(database, api_env, tmp_path, browser, ann):

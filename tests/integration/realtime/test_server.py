@@ -81,7 +81,7 @@ def test_a_stop_tells_the_browsers_and_is_quick(api_env, tmp_path, browser, ann)
         one.subscribe(ann)
         api.process.send_signal(signal.SIGTERM)
         assert api.process.wait(PATIENCE) == 0
-        one.client.wait()
+        one.wait_for_the_end()
         assert "Traceback" not in api.log.read_text()
 
 
