@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-TOGETHER = ("tests/browser/",)  # these share one system between their files
+TOGETHER = ("tests/browser/", "tests/integration/realtime/")  # these share one system between their files
 HEAVY = (  # longest first
     "tests/acceptance/test_up.py", "tests/chaos/test_chaos.py", "tests/browser/", "tests/acceptance/test_leases.py",
     "tests/acceptance/test_brief_command.py", "tests/acceptance/test_engine", "tests/acceptance/", "tests/migration/",

@@ -1,4 +1,4 @@
-"""Real server processes on one database for a whole module: users are many, so that tests do not meet."""
+"""A real server process on one database for the whole folder: users are many, so that tests do not meet."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.support.people import add_user
 from tests.support.servers import ROOT, Database, new_database
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def database(postgres_server, template_database) -> Iterator[Database]:
     with new_database(postgres_server, template_database) as database:
         yield database
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def api_env(database, redis_server) -> dict[str, str]:
     """The environment of a server process."""
     server, numbers = redis_server
@@ -27,7 +27,7 @@ def api_env(database, redis_server) -> dict[str, str]:
     return {**os.environ, **urls, "PYTHONPATH": str(ROOT)}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def api(api_env, tmp_path_factory) -> Iterator[Api]:
     with running_api(api_env, tmp_path_factory.mktemp("api")) as api:
         yield api

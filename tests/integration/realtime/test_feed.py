@@ -13,7 +13,7 @@ from sqlalchemy.event import listen
 from app.queue.adding import add_job
 from app.realtime.changes import last_place, read_changes
 from app.realtime.events import emit
-from tests.support.api import Browser, running_api
+from tests.support.api import Browser
 from tests.support.processes import wait_for
 
 
@@ -252,26 +252,6 @@ def test_an_unknown_user_cannot_connect(api, auth):
 def test_another_origin_cannot_connect(api, ann):
     with pytest.raises(Refused):
         Browser(api.url, {"userId": str(ann)}).connect(headers={"Origin": "https://evil.example"})
-
-
-def test_two_servers_tell_the_same_story(database, api_env, tmp_path, browser, ann):
-    with running_api(api_env, tmp_path, "second") as other:
-        here, there = browser(ann), browser(ann, other.url)
-        here.subscribe(ann)
-        there.subscribe(ann)
-        for number in range(5):
-            tell(database, ann, number)
-        here.wait_for(lambda b: len(numbers(b)) == 5)
-        there.wait_for(lambda b: len(numbers(b)) == 5)
-        assert here.heard == there.heard
-        last = here.named("brief_completed")[-1]["cursor"]
-        moved = browser(ann, other.url, cursor=last)
-        moved.subscribe(ann)
-        tell(database, ann, 5)
-        moved.wait_for(lambda b: 5 in numbers(b))
-        assert numbers(moved) == [5]
-        there.leave()
-        moved.leave()
 
 
 def test_connected_browsers_are_counted(api, ann, browser):

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.realtime.presence import Presence
-from tests.support.api import Browser, running_api
+from tests.support.api import Browser
 from tests.support.people import add_user
 
 
@@ -42,18 +42,6 @@ def test_who_asks_is_online_until_it_leaves(browser, ann, bob):
     assert (again["connection"], online(again)) == (one["connection"], [one["connection"]]), "asking twice adds nothing"
     quiet.wait_for(lambda b: len(told(b)) == 3)
     assert {payload["new"].get("user_id") for payload in other.named("postgres_changes")} == {str(bob)}
-
-
-def test_it_reaches_across_servers_and_a_server_that_stops_takes_its_own_along(api_env, tmp_path, browser, ann):
-    here = browser(ann)
-    mine = here.call("presence")["connection"]
-    with running_api(api_env, tmp_path, "second") as other:
-        there = browser(ann, other.url)
-        theirs = there.call("presence")
-        assert online(theirs) == [mine, theirs["connection"]]
-        here.wait_for(lambda b: ("INSERT", theirs["connection"]) in told(b))
-    here.wait_for(lambda b: ("DELETE", theirs["connection"]) in told(b))
-    assert online(here.call("presence")) == [mine]
 
 
 @pytest.fixture

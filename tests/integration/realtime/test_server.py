@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import signal
 import socket
 import subprocess
 import sys
@@ -73,16 +72,6 @@ def test_requests_on_one_connection_do_not_wait_for_each_other(api):
         connection.getresponse().read()
         took.append(time.perf_counter() - begun)
     assert sorted(took)[len(took) // 2] < 0.04
-
-
-def test_a_stop_tells_the_browsers_and_is_quick(api_env, tmp_path, browser, ann):
-    with running_api(api_env, tmp_path) as api:
-        one = browser(ann, api.url)
-        one.subscribe(ann)
-        api.process.send_signal(signal.SIGTERM)
-        assert api.process.wait(PATIENCE) == 0
-        one.wait_for_the_end()
-        assert "Traceback" not in api.log.read_text()
 
 
 def test_in_jwt_mode_a_token_opens_its_users_rooms(api_env, tmp_path, database, ann, bob):
