@@ -25,10 +25,9 @@ log = structlog.get_logger("realtime")
 
 POLL = 1.0  # seconds between looks when no wake-up came
 HELD_BACK = 0.005  # seconds until the first look again for changes that wait for an older transaction
-PAUSE = (
-    0.001,
-    0.01,
-)  # seconds between two looks: as long as the last one took, so that a burst of commits is read in one
+# Seconds between two looks: a quarter of what the last one took, within bounds, so that a burst of commits is read in one.
+PAUSE = 0.001, 0.01
+TOLD_AT_ONCE = 100  # events, after which those that were told first may leave
 FIRST_RETRY, LAST_RETRY = 0.2, 5.0  # seconds between attempts to reach Postgres
 
 
@@ -165,7 +164,7 @@ class Feed:
                 continue
             took = time.perf_counter() - began
             wait = min(wait * 2, POLL / 4) if held_back and wait < POLL else HELD_BACK if held_back else POLL
-            time.sleep(min(max(took, PAUSE[0]), PAUSE[1]))
+            time.sleep(min(max(took / 4, PAUSE[0]), PAUSE[1]))
             for _ in conn.notifies(timeout=wait, stop_after=1):
                 pass
 
@@ -177,8 +176,10 @@ class Feed:
             looked = time.monotonic()
             batch = read_changes(self._engine, self._tables, self._listeners.keys(), self._reached.position)
             self._reached = batch.reached
-            for event in batch.events:
+            for number, event in enumerate(batch.events, 1):
                 self._tell(self._deliver, event)
+                if number % TOLD_AT_ONCE == 0:
+                    time.sleep(0)
             if batch.events:
                 self._told(batch.lag + time.monotonic() - looked)
             return batch.more, batch.held_back
