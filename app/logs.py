@@ -71,6 +71,9 @@ def cause() -> dict[str, Any]:
 
 
 _MASKED = (
+    # What Postgres and pydantic add to their messages: the row, the key, the value that was refused.
+    (re.compile(r"(DETAIL:).*?(?=\n(?:HINT|CONTEXT|QUERY|LINE \d|\[SQL|\(Background|\n)|\Z)", re.DOTALL), r"\1 <hidden>"),
+    (re.compile(r"(input_value=).*?(?=, input_type=)", re.DOTALL), r"\1<hidden>"),
     (re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"), "<email>"),
     (re.compile(r"(?<![\w.+-])\+\d[\d -]{6,16}\d(?![\w-])"), "<phone>"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 <secret>"),

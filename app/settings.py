@@ -379,7 +379,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def _shown(name: str, value: Any) -> str:
-    secret = any(word in name for word in ("KEY", "SECRET", "TOKEN", "PASS", "URL"))
+    secret = any(word in name for word in ("KEY", "SECRET", "TOKEN", "PASS", "URL", "DSN"))
     return "a value not shown" if secret else repr(value)
 
 

@@ -25,6 +25,7 @@ def make_engine(settings: Settings, *, application_name: str = "buildos", pool_s
         make_url(settings.sqlalchemy_url),
         pool_size=pool_size or settings.database_pool_size,
         max_overflow=0,
+        hide_parameters=True,  # in the text of errors, which ends up in logs: they are people's
         pool_timeout=10,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT,

@@ -60,10 +60,13 @@ def written(tmp_path: Path) -> Iterator[Written]:
         ("postgresql://ann:pass@db:5432/x", "postgresql://<secret>@db:5432/x"),
         ("eyJhbGciOiJIUzI1.eyJzdWIiOiIx.c2ln", "<token>"),
         ('{"password": "hunter2", "api_key": "x1"}', '{"password": "<secret>", "api_key": "<secret>"}'),
+        ("refused\nDETAIL:  Failing row contains (1, See Dr.\nMiller).\nCONTEXT:  SQL function", "refused\nDETAIL: <hidden>\nCONTEXT:  SQL function"),
+        ("DETAIL:  Key (name)=(Ann) already exists.", "DETAIL: <hidden>"),
+        ("[type=int_type, input_value='See Dr. Miller', input_type=str]", "[type=int_type, input_value=<hidden>, input_type=str]"),
         ("job 0195c1d2-0000-7000-8000-000000000001 took 1.5 s at 2026-11-22T07:00:00Z +02:00", None),
         ("3 of 5 runs; GET /users/12345678/jobs?limit=10", None),
     ],
-    ids=["mail", "phone", "bearer", "url", "jwt", "named", "ids and times", "numbers"],
+    ids=["mail", "phone", "bearer", "url", "jwt", "named", "row", "key", "value", "ids and times", "numbers"],
 )
 def test_what_is_masked(text: str, masked: str | None) -> None:
     assert logs.mask(text) == (masked or text)
