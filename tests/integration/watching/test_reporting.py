@@ -35,7 +35,7 @@ def test_what_an_operator_must_hear_of(sentry: Sentry) -> None:
 
 def test_an_error_has_its_job_and_nobodys_data(sentry: Sentry) -> None:
     address = "ada@example.com"
-    token = USER.set("user-of-ann")
+    token = USER.set(HELD.user)
     try:
         with about(HELD):
             try:
@@ -60,7 +60,7 @@ def test_without_a_dsn_nobody_hears() -> None:
     reporting.flush()
 
 
-@pytest.mark.parametrize("dsn", ["sentry.example.com", "https://sentry.example.com/1", "https://key@sentry.example.com"], ids=["bare", "no key", "no project"])
+@pytest.mark.parametrize("dsn", ["sentry.of.ours", "https://sentry.of.ours/1", "https://key@sentry.of.ours"], ids=["bare", "no key", "no project"])
 def test_a_wrong_dsn_stops_the_program_and_is_not_shown(dsn: str) -> None:
     with pytest.raises(SettingsError, match="SENTRY_DSN: expects a DSN") as refused:
         load_settings(sentry_dsn=dsn)
