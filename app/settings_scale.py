@@ -35,8 +35,9 @@ class ScaleSettings(SettingsFromFiles):
     queue_crowd: Annotated[int, Field(ge=0)] = Field(
         50, description="Due jobs of one type a user may have waiting before they wait aside while others wait too; 0: never."
     )
-    queue_crowd_share: Annotated[int, Field(ge=1)] = Field(
-        4, description="Jobs of one type such a user may have running like everybody else; the others run while nobody else waits."
+    queue_crowd_share: Annotated[int, Field(ge=0)] = Field(
+        1, description="Jobs of one type such a user may have running like everybody else; the others run while nobody else waits. "
+        "Fewer than there are slots, or they fill them."
     )
     queue_limits: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
