@@ -18,9 +18,10 @@ const LONGEST_WAIT = 30_000;
 
 /**
  * What `load` answers, asked again `every` milliseconds (0: once) and whenever `key` changes. After a failure it waits longer
- * each time, 30 s at most; a tab that is shown again looks at once.
+ * each time, 30 s at most; a tab that is shown again looks at once. `keep` shows the answer of the key before until the new one
+ * is there: for a list whose filter changes, not for a page about something else.
  */
-export function useLive<T>(key: string, load: (signal: AbortSignal) => Promise<T>, every = 3000): Live<T> {
+export function useLive<T>(key: string, load: (signal: AbortSignal) => Promise<T>, every = 3000, keep = false): Live<T> {
   const [state, setState] = useState<Omit<Live<T>, 'refresh'>>({ data: undefined, error: undefined, at: 0 });
   const look = useRef<() => void>(() => {});
   const loader = useRef(load);
@@ -31,7 +32,7 @@ export function useLive<T>(key: string, load: (signal: AbortSignal) => Promise<T
     let timer: ReturnType<typeof setTimeout> | undefined;
     let asked: AbortController | undefined;
     let failures = 0;
-    setState({ data: undefined, error: undefined, at: 0 });
+    if (!keep) setState({ data: undefined, error: undefined, at: 0 });
 
     const later = () => {
       clearTimeout(timer);

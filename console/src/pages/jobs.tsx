@@ -20,7 +20,7 @@ export default function JobsPage() {
   const [query, change] = useQuery();
   const { cursor = '' } = query;
   // Only the newest are asked for again and again: an older page stays as it was.
-  const { data, error, refresh } = useLive(`jobs ${write(query)}`, signal => get<Jobs>('/jobs', { ...filterOf(query), limit: PAGE, cursor }, signal), cursor ? 0 : 3000);
+  const { data, error, refresh } = useLive(`jobs ${write(query)}`, signal => get<Jobs>('/jobs', { ...filterOf(query), limit: PAGE, cursor }, signal), cursor ? 0 : 3000, true);
   const filtered = Object.keys(query).some(name => name !== 'cursor');
   return (
     <Page title="Jobs" lead={cursor ? 'An older page: it stands still.' : 'Newest first, kept up to date.'} actions={<Bulk query={query} filter={filterOf(query)} refresh={refresh} />}>

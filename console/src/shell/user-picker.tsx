@@ -35,7 +35,7 @@ export function UserDialog({ title, onClose, onChoose }: { title: string; onClos
 
 function Search({ choose }: { choose: (user: ChosenUser) => void }) {
   const [text, setText] = useState('');
-  const { data, error, refresh } = useLive(`users ${text}`, signal => get<{ users: ChosenUser[] }>('/users', { text, limit: 20 }, signal), 0);
+  const { data, error, refresh } = useLive(`users ${text}`, signal => get<{ users: ChosenUser[] }>('/users', { text, limit: 20 }, signal), 0, true);
   return (
     <>
       <label class="field">Name or e-mail address

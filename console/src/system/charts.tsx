@@ -18,7 +18,7 @@ export function Charts() {
   const range = query.range && query.range in RANGES ? query.range : 'hour';
   const types = typeNames();
   const type = types.includes(query.type ?? '') ? query.type! : '';
-  const { data, error, refresh } = useLive(`figures ${range} ${type}`, signal => get<Figures>('/queue/figures', { range, type }, signal), 5000);
+  const { data, error, refresh } = useLive(`figures ${range} ${type}`, signal => get<Figures>('/queue/figures', { range, type }, signal), 5000, true);
   const drawn = useMemo(() => data && draw(data.figures), [data]);
   const controls = (
     <>
