@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from app.queue.many import LIVE, MATCHES, JobFilter
+from app.queue.many import LIVE, MATCHES, RETRIABLE, JobFilter
 from app.queue.reads import COLUMNS, InvalidCursor, JobRow, as_uuid
 
 MOST_LOOKED_AT = 50_000  # jobs for one page
@@ -29,8 +29,8 @@ _PAGE = f"select {_COLUMNS} from (select * {_WINDOW}"
 _PAGE_END = f" order by id desc limit :most) looked_at where {MATCHES} order by id desc limit :limit"
 _LAST = f"select id, created_at {_WINDOW}"
 _LAST_END = " order by id desc limit 1 offset :most - 1"
-# Live states and users have indexes of their own, so that of them the newest are looked at alone.
-_OF_STATE = {"": "", **{status: f" and status = '{status}'" for status in LIVE}}
+# States other than `completed`, and users, have indexes of their own, so that of them the newest are looked at alone.
+_OF_STATE = {"": "", **{status: f" and status = '{status}'" for status in (*LIVE, *RETRIABLE)}}
 _OF_USER = {False: "", True: " and user_id = :user_id"}
 
 

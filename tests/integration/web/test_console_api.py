@@ -10,6 +10,7 @@ from werkzeug.serving import make_server
 
 from app.client import Client
 from app.queue import listing
+from app.queue.many import JobFilter
 from app.web.figures import FailuresReply, FiguresReply, WaitingReply
 from app.web.job_list import AllJobsReply, RelatedJobsReply
 from app.web.mail import MailReply, MailsReply
@@ -117,18 +118,20 @@ def test_jobs_by_state_type_user_text_and_time(http, sql, now, status):
 
 
 def test_a_search_ends_and_says_how_far_it_went(database, sql):
-    sql.in_state("failed")
+    wanted = sql.in_state("failed", metadata={"message": "there"})
     for _ in range(5):
         sql.add()
     with database.engine.connect() as conn:
-        seen, page, cursor = [], None, None
+        seen, cursor = [], None
         for _ in range(4):
-            page = listing.list_jobs(conn, listing.JobFilter(status="failed"), limit=5, cursor=cursor, most=2)
+            page = listing.list_jobs(conn, JobFilter(text="there"), limit=5, cursor=cursor, most=2)
             seen.append((len(page.jobs), page.searched_to is not None))
             cursor = page.next_cursor
             if cursor is None:
                 break
-    assert seen == [(0, True), (0, True), (1, True), (0, False)] and cursor is None
+        assert seen == [(0, True), (0, True), (1, True), (0, False)] and cursor is None
+        # What has an index of its own is found at once, whatever lies before it.
+        assert [job.id for job in listing.list_jobs(conn, JobFilter(status="failed"), limit=5, most=2).jobs] == [wanted]
 
 
 def test_a_user_nobody_is(http):

@@ -1,0 +1,1 @@
+drop index idx_queue_jobs_unwell;
