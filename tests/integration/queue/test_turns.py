@@ -6,8 +6,9 @@ from uuid import UUID
 
 import pytest
 
+from app.queue import upkeep
 from tests.support.jobs import Client, sql_client
-from tests.support.servers import Database
+from tests.support.servers import Database, plain_settings
 
 TYPES = ["send_sms", "send_email"]
 
@@ -54,6 +55,18 @@ def test_ten_thousand_jobs_of_one_user_hold_back_nobody(sql: Client) -> None:
     end(sql, 7, bulk)
     add_many(sql, ada, 3)
     assert dispatched(sql, 5) == [bulk] * 2 + [ada] * 3  # it has its share again, and no more
+
+
+def test_two_slots_are_enough_to_let_others_pass(database: Database, sql: Client) -> None:
+    """As the settings are by default, and however urgent the crowd says it is."""
+    with database.engine.begin() as conn:
+        upkeep.write_settings(conn, plain_settings())
+    bulk, ada = sql.user("bulk@example.com"), sql.user("ada@example.com")
+    add_many(sql, bulk, 60, seconds=60, priority=1)
+    part(sql)
+    add_many(sql, ada, 1)
+    part(sql)
+    assert dispatched(sql, 2) == [bulk, ada]
 
 
 def test_alone_a_crowd_has_all_there_is_and_is_not_moved(sql: Client) -> None:
