@@ -15,6 +15,7 @@ import redis
 
 from app.embedded.postgres import PostgresServer
 from app.embedded.redis import RedisServer
+from app.logs import JOB, TRACEPARENT, USER
 from app.settings import Settings
 from app.settings_files import spellings
 from tests.support import chromium, servers, sharing
@@ -52,6 +53,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if said := chromium.not_run(NO_BROWSER, asked, BROWSER_TESTS):
         terminalreporter.section("the console was NOT tested in a browser", yellow=True, bold=True)
         terminalreporter.line(said)
+
+
+@pytest.fixture(autouse=True)
+def nobody_acts_yet() -> None:
+    """What a worker or a request sets for as long as it lasts, a test must not leave to the next one."""
+    for cause in (JOB, USER, TRACEPARENT):
+        cause.set(None)
 
 
 @pytest.fixture(scope="session")

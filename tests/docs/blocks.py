@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -187,7 +188,7 @@ def checkout(folder: Path) -> Path:
         ("celery", " -m celery"),
         ("pytest", " -m pytest"),
     ):
-        (bin / name).write_text(f'#!/bin/sh\nexec {sys.executable}{arguments} "$@"\n')
+        (bin / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)}{arguments} "$@"\n')
         (bin / name).chmod(0o755)
     for name, sample in (
         ("my-calendar.ics", "calendar.ics"),

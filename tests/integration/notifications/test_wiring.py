@@ -64,5 +64,5 @@ def test_a_failed_notification_leaves_its_row(services: Services, world: World) 
 def test_pushes_leave_for_the_web_where_there_are_keys(world: World) -> None:
     public, private = make_keys()
     keys = {"vapid_public_key": public, "vapid_private_key": private, "vapid_subject": "mailto:ada@example.com"}
-    kinds = [type(build(plain_settings(**given)).notifications._pusher._push) for given in ({}, keys)]
+    kinds = [type(build(plain_settings(**given)).notifications._pusher._push._adapter) for given in ({}, keys)]
     assert kinds == [LocalPush, WebPush]
