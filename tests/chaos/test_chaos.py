@@ -21,7 +21,7 @@ FAULTS = (
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_and_nothing_happens_twice(tmp_path: Path) -> None:
-    outcome = run(tmp_path / "run", jobs=250, faults=FAULTS, seed=7, long=3, pace=PACE, patience=150)
+    outcome = run(tmp_path / "run", jobs=160, faults=FAULTS, seed=7, long=3, pace=PACE, patience=150)
     assert outcome.clean, "\n" + table(outcome)
     assert outcome.verdict.counts["jobs"] >= 100, "\n" + table(outcome)
     assert all(len(times) == 1 for times in outcome.recoveries.values())

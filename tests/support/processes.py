@@ -85,7 +85,9 @@ class Workers:
         before = self._alive()
         number = len(self._started)
         process = Process(
-            ["-m", "celery", "-A", "tasks", "worker", "-l", "INFO", "-n", f"w{number}@test", *(options or ("-c", "2"))],
+            # Looking for other workers takes a second, and nothing here rests on it.
+            ["-m", "celery", "-A", "tasks", "worker", "-l", "INFO", "--without-mingle", "--without-gossip", "-n", f"w{number}@test",
+             *(options or ("-c", "2"))],
             {**self._env, **env},
             self._folder / f"worker{number}.log",
         )

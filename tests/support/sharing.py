@@ -1,4 +1,4 @@
-"""How the tests are shared out among the processes of a run (`-n 3 --dist loadfile`), and in which order they begin.
+"""How the tests are shared out among the processes of a run (`-n 5 --dist loadfile`), and in which order they begin.
 
 A file stays in one process, so what it starts for all its tests is started once. Files that start whole systems begin early, the
 longest first, so that nobody waits for one of them in the end, and each is followed by some that start nothing, so that not all of
@@ -15,8 +15,9 @@ from xdist.scheduler import LoadFileScheduling
 
 TOGETHER = ("tests/browser/", "tests/integration/realtime/")  # these share one system between their files
 HEAVY = (  # longest first
-    "tests/acceptance/test_up.py", "tests/chaos/test_chaos.py", "tests/browser/", "tests/acceptance/test_leases.py",
-    "tests/acceptance/test_brief_command.py", "tests/acceptance/test_engine", "tests/acceptance/", "tests/migration/",
+    "tests/acceptance/test_engine_faults.py", "tests/acceptance/test_up.py", "tests/acceptance/test_brief_command.py",
+    "tests/acceptance/test_leases.py", "tests/chaos/test_chaos.py", "tests/browser/", "tests/docs/test_blocks.py",
+    "tests/acceptance/test_engine", "tests/acceptance/", "tests/fuzz/", "tests/docs/test_site.py", "tests/migration/",
 )  # fmt: skip
 LIGHT_BETWEEN = 3  # files
 
