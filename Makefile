@@ -26,7 +26,7 @@ up: env
 test: env lint
 	@scripts/build-console $(VENV) || :
 	@scripts/get-chromium $(VENV)
-	@exec $(BIN)/python -m pytest -n 5 --dist loadfile $(ARGS)
+	@exec $(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
 
 test-scheduler: env
 	@ZONES=all $(BIN)/python -m pytest tests/unit/schedules tests/integration/schedules tests/integration/sms/test_reminder_times.py tests/integration/sms/test_reminder_year.py $(ARGS)

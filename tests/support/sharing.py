@@ -1,4 +1,4 @@
-"""How the tests are shared out among the processes of a run (`-n 5 --dist loadfile`), and in which order they begin.
+"""How the tests are shared out among the processes of a run (`-n 4 --dist loadfile`), and in which order they begin.
 
 A file stays in one process, so what it starts for all its tests is started once. Files that start whole systems begin early, the
 longest first, so that nobody waits for one of them in the end, and each is followed by some that start nothing, so that not all of
