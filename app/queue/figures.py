@@ -36,18 +36,22 @@ RANGES = {
     "week": Range(timedelta(hours=1), timedelta(days=7)),
 }
 
-_BOUNDS = text("select metric_bounds()")
 _FIGURES = text(
     "select at, measure, bucket, sum(count)::bigint as count from queue_figures where span = :span and at >= :since "
     "and (cast(:job_type as text) is null or job_type::text = cast(:job_type as text)) group by 1, 2, 3"
 )
 
 
+def time_bounds(conn: Connection) -> list[float]:
+    """The upper ends, in seconds, of the buckets in which the fold counts times; one more bucket takes what is beyond."""
+    return list(conn.execute(text("select metric_bounds()")).scalar_one())
+
+
 def figures(conn: Connection, wanted: Range, now: datetime, job_type: str | None = None) -> list[dict[str, Any]]:
     """One entry for each span up to `now` (aware), oldest first, empty ones too: the counts, and `waits` and `runs` as
     `{p50, p95}` in seconds, or None where no job began or ended."""
     first = _floor(now - wanted.length, wanted.step) + wanted.step
-    bounds = list(conn.execute(_BOUNDS).scalar_one())
+    bounds = time_bounds(conn)
     found: defaultdict[datetime, dict[tuple[str, int], int]] = defaultdict(dict)
     for row in conn.execute(_FIGURES, {"span": wanted.step.total_seconds(), "since": first, "job_type": job_type}):
         found[row.at.astimezone(UTC)][row.measure, row.bucket] = row.count

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from app.db.connections import count_connections
 from app.queue.alerts import Alert, current_alerts
 from app.queue.catalog import JOB_TYPES, queues
+from app.queue.figures import time_bounds
 from app.queue.pausing import paused_types
 from app.queue.reads import process_status, queue_stats
 from app.queue.upkeep import fold_counts
@@ -52,7 +53,7 @@ class Measures:
 
 def read_measures(conn: Connection) -> Measures:
     """Everything that was counted, whichever process saw it. Call `upkeep.fold_counts` before for what happened just now."""
-    measures = Measures(list(conn.execute(text("select metric_bounds()")).scalar_one()))
+    measures = Measures(time_bounds(conn))
     rows = conn.execute(text("select metric, subject, outcome, bucket, count, seconds from metric_counts order by 1, 2, 3, 4"))
     for metric, subject, outcome, bucket, count, seconds in rows:
         of = measures.times[metric].setdefault((subject, outcome), Times([0] * (len(measures.bounds) + 1)))

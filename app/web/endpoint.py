@@ -11,9 +11,9 @@ from flask import Blueprint, Response, current_app, g, jsonify, request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from app.db.acting import acting_as, is_acting
+from app.db.looking import again_if_dead
 from app.identity.caller import Caller
 from app.identity.keys import KeysAway
 from app.identity.tokens import NotAuthenticated, bearer_token, identify
@@ -100,12 +100,9 @@ def endpoint(
 
 def _seen(view: Callable, parts: dict[str, Any]) -> Any:
     """What the view answers. Who only looks does not hear of a connection that died in the pool: he is given another."""
-    try:
+    if request.method != "GET":
         return view(**parts)
-    except DBAPIError as error:
-        if request.method != "GET" or not error.connection_invalidated:
-            raise
-        return view(**parts)
+    return again_if_dead(lambda: view(**parts))
 
 
 def _note_user(parts: dict[str, Any]) -> None:

@@ -13,7 +13,8 @@ from tests.chaos.fleet import Pace
 PACE = Pace(lease=4000, heartbeat=500, sweep=500, workers=2, beats=2, apis=2)
 FAULTS = (
     f.WorkerGroupKilled, f.RedisFlushed, f.PostgresCrashed, f.DispatcherKilledMarked, f.WorkerPartitioned, f.RedisKilled,
-    f.ApiCommitLost, f.DiskFull, f.SocketsCut, f.ApiKilled,
+    f.ApiCommitLost, f.BackendsTerminated, f.WorkerTerminated, f.DiskFull,
+    f.SocketsCut, f.ApiKilled,
 )  # fmt: skip
 
 
