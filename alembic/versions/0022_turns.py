@@ -9,10 +9,13 @@ down_revision = "0021_lanes"
 branch_labels = None
 depends_on = None
 
+PARTS = ("1_turns", "2_handing_out", "3_crowds")
+
 
 def upgrade() -> None:
-    run_sql(f"{revision}.up.sql")
+    for part in PARTS:
+        run_sql(f"{revision}/{part}.sql")
 
 
 def downgrade() -> None:
-    run_sql(f"{revision}.down.sql")
+    run_sql(f"{revision}/down.sql")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from app.db.frozen_sql import run_concurrently, run_sql
 
-revision = "0028_failed_jobs"
-down_revision = "0027_few_lanes"
+revision = "0027_failed_jobs"
+down_revision = "0026_put_off"
 branch_labels = None
 depends_on = None
 

@@ -1,4 +1,14 @@
-create or replace function part_crowds(p_job_types text[], p_crowd int, p_reach int, p_pause interval) returns int
+create function lane_of(p_user_id uuid) returns int
+language sql immutable parallel safe
+as $$ select 1 + (hashtextextended(p_user_id::text, 0) & 1073741823)::int $$;
+
+-- Gives lanes to users with a crowd of due jobs of one type, more than `p_crowd` (or than may run at once) among the first `p_reach` of a
+-- priority, where somebody else waits too: among those, or among the newest. Moves up to 5000 jobs and returns how many. One session at a time, and
+-- while there is nothing to move, not more often than every `p_pause`: any worker may call it at any time.
+-- Lanes stay few: only who has more than a tenth of what is seen of a type and priority crowds (a fiftieth where users have limits), and 64 at a time.
+-- Where everybody has thousands waiting, nobody holds back the others more than they him. Each step is made once, whatever the plan: one made for
+-- few rows would look for the crowds again for every row it moves.
+create function part_crowds(p_job_types text[], p_crowd int, p_reach int, p_pause interval) returns int
 language plpgsql set search_path = public, pg_temp
 as $$
 declare
@@ -18,19 +28,19 @@ begin
               and q.scheduled_for <= now() and q.dispatched_at is null
             order by q.scheduled_for limit p_reach
         ) d where l.lane = 0
-    ), seen as (
+    ), seen as materialized (
         select h.job_type, h.user_id, count(*) as jobs, sum(count(*)) over (partition by h.job_type, h.priority) as of_all, own.at_once_per_user,
                exists (select from level l where l.job_type = h.job_type and l.lane = lane_of(h.user_id)) as apart
         from head h left join queue_limits own on own.name = h.job_type::text
         group by h.job_type, h.priority, h.user_id, own.at_once_per_user
-    ), crowd as (
+    ), crowd as materialized (
         select distinct s.job_type, s.user_id from (
             select *, row_number() over (partition by job_type, apart order by jobs desc) as place from seen where user_id is not null
         ) s
         where s.apart
             or (s.jobs > p_crowd and s.jobs > 0.1 * s.of_all or s.jobs > s.at_once_per_user and s.jobs > 0.02 * s.of_all)
                and s.place <= most_lanes - (select count(distinct l.lane) from level l where l.job_type = s.job_type and l.lane > 0)
-    ), alone as (
+    ), alone as materialized (
         -- Nobody else is to be seen: there is nobody to wait for, and nothing to move.
         select c.job_type from crowd c
         where not exists (select from level l where l.job_type = c.job_type and l.lane > 0)
@@ -43,18 +53,35 @@ begin
                 order by q.scheduled_for desc limit 200
             ) newest where l.job_type = c.job_type and l.lane = 0 and newest.user_id is distinct from c.user_id
         )
-    )
-    update queue_jobs q set lane = lane_of(q.user_id)
-    where q.id in (
+    ), chosen as materialized (
         select q.id from head h join crowd c using (job_type, user_id) join queue_jobs q on q.id = h.id
         where h.job_type not in (select job_type from alone) and q.status::text = 'pending' and q.lane = 0 and q.dispatched_at is null
         limit 5000
         for update of q skip locked
-    );
+    )
+    update queue_jobs q set lane = lane_of(q.user_id) from chosen where q.id = chosen.id;
     get diagnostics moved = row_count;
     if moved = 0 then
         update queue_settings set updated_at = clock_timestamp() where key = 'CROWDS_PARTED';
     end if;
     return moved;
+end
+$$;
+
+insert into queue_settings (key, value) values ('QUEUE_CROWD_SHARE', '4'), ('CROWDS_PARTED', '') on conflict do nothing;
+
+do $$
+declare
+    ours text;
+begin
+    for ours in
+        select p.oid::regprocedure from pg_proc p
+        where p.pronamespace = 'public'::regnamespace and p.proname = any(array[
+            'queue_levels', 'running_jobs', 'running_jobs_of', 'tokens_of', 'due_jobs', 'spend_tokens', 'lane_of', 'part_crowds'
+        ])
+    loop
+        execute format('revoke execute on function %s from public, anon, authenticated', ours);
+        execute format('grant execute on function %s to service_role', ours);
+    end loop;
 end
 $$;
