@@ -127,7 +127,8 @@ def create_app(services: Any) -> Flask:
     # Outermost, so that it stands before Socket.IO as well.
     app.wsgi_app = OriginGate(app.wsgi_app, services.settings)
     if hops := services.settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)
+        # Each proxy adds to the addresses; the scheme is one word, which the first one says and the others pass on.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=1)
     return app
 
 

@@ -84,12 +84,29 @@ class Compose:
     @cached_property
     def whole(self) -> dict[str, Any]:
         """Everything in it."""
-        return _filled(yaml.safe_load(FILE.read_text(encoding="utf-8")), self.variables)
+        return _filled(_strictly(FILE.read_text(encoding="utf-8")), self.variables)
 
     @cached_property
     def services(self) -> dict[str, Service]:
         """By name."""
         return {name: Service(name, given) for name, given in self.whole["services"].items()}
+
+
+def _strictly(given: str) -> dict[str, Any]:
+    """A key that is given twice is refused, as Docker Compose does; the loader alone would take the last."""
+    loader = yaml.SafeLoader(given)
+    whole = loader.get_single_node()
+    _refuse_twice(whole)
+    return loader.construct_document(whole)
+
+
+def _refuse_twice(node: yaml.Node) -> None:
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"line {node.start_mark.line + 1}: a key is given twice"
+    for child in node.value if isinstance(node, yaml.CollectionNode) else ():
+        for inner in child if isinstance(child, tuple) else (child,):
+            _refuse_twice(inner)
 
 
 def seconds(duration: str) -> float:

@@ -86,6 +86,17 @@ def test_the_address_behind_a_proxy(make: Callable[..., FlaskClient], user: UUID
     assert passing(make(**FEW), None, path, **forwarded) == 2, "nobody is, unless settings say so"
 
 
+def test_two_proxies_one_behind_the_other(make: Callable[..., FlaskClient]) -> None:
+    """A load balancer takes https and adds the caller's address, the proxy behind it adds the load balancer's and passes the scheme on."""
+    http = make(**FEW, trusted_proxies=2)
+
+    def call(caller: str) -> TestResponse:
+        forwarded = {"X-Forwarded-For": f"{caller}, 10.0.0.1", "X-Forwarded-Proto": "https", "Origin": "https://localhost"}
+        return get(http, None, "/queue/stats", **forwarded)
+
+    assert [call(caller).status_code for caller in ("203.0.113.7", "203.0.113.7", "203.0.113.7", "203.0.113.8")] == [401, 401, 429, 401]
+
+
 def test_jobs_of_a_bulk_request_are_counted_one_by_one(make: Callable[..., FlaskClient], user: UUID) -> None:
     http = make(rate_limit_items="10/hour")
 
