@@ -3,6 +3,7 @@
     emails.status   pending ──► sending ──► sent           the email
                        ▲           │  └───► failed
                        └───────────┘ surely not gone, to be tried again
+                    cancelled: by whoever wrote it, or with its job; a retry of that job by hand sends it
 
     email_logs      started ──► handing_over ──► sent | failed | unknown    one try each
 
@@ -32,6 +33,7 @@ from app.features.email.repository import Email, Try
 from app.ports.clock import Clock
 from app.ports.mail import Mail, MailDeferred, MailError, MailMessage, MailRefused, MailUnknown
 from app.queue.errors import PermanentError, TransientError
+from app.queue.reads import find_job
 from app.queue.running import RunningJob
 from app.realtime.events import emit
 
@@ -95,7 +97,7 @@ class Sender:
                 raise PermanentError("emailId: there is no such email")
             if email.status == "sent":
                 return Sent(email.id, email.tracking_id, repository.sent_id(conn, email.id) or email.message_id)
-            if email.status == "cancelled":
+            if email.status == "cancelled" and not _cancelled_with_its_job(conn, job):
                 raise PermanentError("emailId: the email was cancelled")
             earlier = repository.last_try(conn, email.id)
             self._refuse_to_overtake(earlier, job)
@@ -170,3 +172,9 @@ class Sender:
             repository.mark_not_sent(conn, email, try_id, to, outcome, status, str(error))
 
         insist(self._engine, write, self._sleep)
+
+
+def _cancelled_with_its_job(conn: Connection, job: RunningJob) -> bool:
+    """Whether the job retries one that was cancelled: whoever asks for that wants the mail again."""
+    retried = find_job(conn, job.metadata.retriedFrom or "")
+    return retried is not None and retried.status == "cancelled"

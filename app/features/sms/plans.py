@@ -94,13 +94,14 @@ def refresh_reminder(
         "words": words,
         "metadata": json.dumps(metadata),
     }
+    # The job before its message, as everywhere: who cancels it has it locked already.
+    conn.execute(text("select move_scheduled_job(:job, :at, cast(:metadata as jsonb))"), values)
     conn.execute(
         text("""
             update sms_messages set scheduled_for = :at, lead_minutes = :lead, message_content = :words where id = :id
         """),
         values,
     )
-    conn.execute(text("select move_scheduled_job(:job, :at, cast(:metadata as jsonb))"), values)
 
 
 def set_job(conn: Connection, message_id: UUID, job_id: UUID) -> None:

@@ -309,3 +309,23 @@ class TestOtherMails:
         job = world.job("send_email", to="b@example.com", subject="Hi", text="x", retriedFrom="no uuid")
         assert world.service().send_email(world.claimed(job)).messageId
         assert isinstance(world.one("email_logs")["id"], UUID)
+
+
+class TestItsJobIsCancelled:
+    def cancel(self, world: World, job: UUID) -> None:
+        world.run_sql("select cancel_queue_job(:id)", id=job)
+
+    def test_the_email_ends_too_and_a_retry_of_that_job_sends_it(self, world: World) -> None:
+        job = world.job()
+        self.cancel(world, job)
+        assert world.one("emails")["status"] == "cancelled"
+        with pytest.raises(PermanentError, match="was cancelled"):
+            world.service().send_brief(world.claimed(world.job()))
+        world.service().send_brief(world.claimed(world.job(retriedFrom=str(job))))
+        assert world.one("emails")["status"] == "sent" and len(world.mail.gone) == 1
+
+    def test_a_mail_that_another_job_is_sending_is_left_to_it(self, world: World) -> None:
+        waiting = world.job()
+        world.mail.before = lambda: self.cancel(world, waiting)
+        world.service().send_brief(world.claimed(world.job()))
+        assert world.one("emails")["status"] == "sent" and len(world.mail.gone) == 1

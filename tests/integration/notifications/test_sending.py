@@ -321,3 +321,31 @@ class TestAnnouncing:
         assert [world.run(job["id"]).status for job in jobs] == ["sent", "sent"]
         # Nobody could be pushed to, so the app shows it, and has been asked to as well: it is there once.
         assert len(world.rows("select from notifications")) == len(world.events()) == 1
+
+
+class TestItsJobIsCancelled:
+    def cancel(self, world: World, job: UUID) -> None:
+        with world.engine.begin() as conn:
+            assert cancel_job(conn, job)
+
+    def test_a_delivery_that_was_to_be_tried_again_says_so(self, world: World) -> None:
+        world.browsers("one")
+        world.push.errors["one"] = [PushDeferred("429")]
+        job = world.job()
+        world.run(job)
+        self.cancel(world, job)
+        assert world.delivery() == ("failed", "its job was cancelled")
+
+    def test_one_that_mail_was_to_carry_has_not_gone(self, world: World) -> None:
+        world.run(world.job("email"))
+        (mail,) = world.jobs("send_notification_email")
+        self.cancel(world, mail["id"])
+        assert world.delivery() == ("failed", "its job was cancelled")
+
+    def test_one_that_mail_may_have_carried_stays_as_it_is(self, world: World) -> None:
+        world.run(world.job("email"))
+        (mail,) = world.jobs("send_notification_email")
+        email = world.add("emails", subject="s", queue_job_id=mail["id"], status="sending")
+        world.add("email_logs", email_id=email, queue_job_id=mail["id"], transport="smtp", status="handing_over")
+        self.cancel(world, mail["id"])
+        assert world.delivery() == ("sent", None) and world.one("emails")["status"] == "cancelled"

@@ -9,10 +9,13 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+from app.adapters.sms_twilio import TwilioSms
 from app.features.sms.repository import mark_taken
+from app.ports.sms import SmsMessage, SmsReceipt
 from app.queue.errors import InvalidMetadata, TransientError
 from tests.integration.sms.conftest import HERE, NOW, NUMBER, World
 from tests.support.processes import wait_for
+from tests.support.servers import plain_settings
 from tests.support.twilio_server import SERVICE
 
 HOUR = timedelta(hours=1)
@@ -258,3 +261,42 @@ def test_the_counts_are_shown_when_they_are_refreshed(world: World) -> None:
     today = next(row for row in world.rows("select * from sms_metrics") if row["sent"])
     assert (today["day"], today["user_id"], today["sent"], today["copies"]) == (NOW.date(), world.user, 1, 1)
     assert isinstance(today["user_id"], UUID)
+
+
+class TestItsJobIsCancelled:
+    def cancel(self, world: World, job: UUID) -> None:
+        world.run_sql("select cancel_queue_job(:id)", id=job)
+
+    def test_the_message_ends_too_and_a_retry_sends_it(self, world: World) -> None:
+        world.twilio.answers = [503]
+        old = world.job()
+        assert world.send(old).startswith("later") and world.message()["status"] == "pending"
+        self.cancel(world, old)
+        assert (world.message()["status"], world.message()["reason"]) == ("cancelled", "its job was cancelled")
+        assert world.send(retriedFrom=str(old)).startswith("SM") and world.message()["status"] == "sent"
+
+    def test_a_message_that_names_no_job_ends_with_the_one_that_names_it(self, world: World) -> None:
+        message = world.add("sms_messages", phone_number=NUMBER, message_content="x")
+        self.cancel(world, world.job(message_id=str(message)))
+        assert world.message()["status"] == "cancelled"
+
+    def test_what_has_gone_meanwhile_has_gone(self, world: World) -> None:
+        job = world.job()
+        cancel = self.cancel
+
+        class Meanwhile(TwilioSms):
+            def send(self, message: SmsMessage) -> SmsReceipt:
+                cancel(world, job)
+                assert world.message()["status"] == "cancelled"
+                return super().send(message)
+
+        settings = plain_settings(**world.twilio.settings(public_url=HERE))
+        world.service_on(Meanwhile(settings)).send(world.claimed(job))
+        assert world.message()["status"] == "sent" and world.copies() == ["sent"]
+
+    def test_a_message_that_another_job_sends_goes_on(self, world: World) -> None:
+        message = world.add("sms_messages", phone_number=NUMBER, message_content="x")
+        first, second = world.job(message_id=str(message)), world.job(message_id=str(message))
+        world.run_sql("update sms_messages set queue_job_id = :job", job=second)
+        self.cancel(world, first)
+        assert world.message()["status"] == "pending"
