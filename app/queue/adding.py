@@ -74,12 +74,6 @@ def add_job(
     return AddedJob(row.job_id, row.job_name, row.due_at, row.deduplicated)
 
 
-def take_turns(conn: Connection, key: str) -> None:
-    """Wait until no other transaction that named `key` is open: what is read from here on until the commit, nobody else changes
-    who asks the same way. So "add unless there is one" adds one, however many ask at once."""
-    conn.execute(text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
-
-
 def check_job(job_type: str, user_id: UUID | None, metadata: dict[str, Any], dedup_key: str | None) -> None:
     """What can be said of a job before it is added. Raises InvalidMetadata, and UnknownUser where a user is missing."""
     if dedup_key is not None and ("\x00" in dedup_key or not 1 <= len(dedup_key) <= MOST_KEY_LENGTH):

@@ -27,6 +27,7 @@ class JobType:
     Jobs of a `leasable` type are short, and may share a message while many wait. `soft_limit` and `hard_limit` are seconds: at the first the run is asked to stop, at the second its process is ended.
     `run` is the processor of a type from outside; ours are named in `tasks`.
     `provider` (llm, sms or mail) is whom the job asks outside: its limits hold for all types that name it.
+    `alone` names the work of which one live job at a time may be, of `user` and of the metadata's fields; None: any number.
     `upcasts` make metadata of an older shape into the present one, a step each: the first those of version 1 into those of 2.
     """
 
@@ -43,6 +44,7 @@ class JobType:
     leasable: bool = False
     run: Callable[[Any], Any] | None = None
     provider: str | None = None
+    alone: str | None = None
     upcasts: tuple[Upcast, ...] = ()
 
     @property
@@ -52,10 +54,10 @@ class JobType:
 
 
 _TYPES = (
-    JobType("generate_daily_brief", "Daily brief", "briefs", m.DailyBriefMetadata, m.DailyBriefResult, 10, 540, 600, provider="llm"),
+    JobType("generate_daily_brief", "Daily brief", "briefs", m.DailyBriefMetadata, m.DailyBriefResult, 10, 540, 600, provider="llm", alone="brief-{user}-{briefDate}"),
     JobType("generate_brief_email", "Brief by mail", "email", m.BriefEmailMetadata, m.BriefEmailResult, provider="mail"),
-    JobType("generate_phases", "Project phases", "planning", m.PhasesMetadata, m.PhasesResult, 5, 540, 600, provider="llm"),
-    JobType("onboarding_analysis", "Onboarding analysis", "planning", m.OnboardingMetadata, m.OnboardingResult, 1, 540, 600, provider="llm"),
+    JobType("generate_phases", "Project phases", "planning", m.PhasesMetadata, m.PhasesResult, 5, 540, 600, provider="llm", alone="phases-{user}-{projectId}"),
+    JobType("onboarding_analysis", "Onboarding analysis", "planning", m.OnboardingMetadata, m.OnboardingResult, 1, 540, 600, provider="llm", alone="onboarding-{user}"),
     JobType("send_sms", "Text message", "notify", m.SmsMetadata, m.SmsResult, 10, 50, 60, leasable=True, provider="sms"),
     JobType("schedule_daily_sms", "Day's reminders", "notify", m.DailySmsMetadata, m.DailySmsResult, 5, 110, 120, leasable=True),
     JobType("send_notification", "Notification", "notify", n.NotificationMetadata, n.NotificationResult, 5, 110, 120, leasable=True),

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.commit import OutcomeUnknown, transaction
 from app.queue.adding import AddedJob
+from app.queue.alone import in_the_way
 from app.queue.bulk import add_jobs
 from app.queue.reads import find_jobs
 from app.queue.steering import retried
@@ -52,7 +53,7 @@ class JobFilter:
 class Outcome:
     """`matched` by the filter; `eligible`, as the action applies to their state; `changed` or newly queued.
 
-    `refused`: retries whose metadata does not fit its type's model any more.
+    `refused`: retries whose metadata does not fit its type's model any more, or whose work another live job does.
     """
 
     matched: int
@@ -162,7 +163,9 @@ def _retry(begin: Begin, ids: Sequence[UUID]) -> tuple[int, int]:
     if not ids:
         return 0, 0
     with begin() as conn:
-        jobs = find_jobs(conn, ids)
-        answers = add_jobs(conn, [retried(jobs[job_id]) for job_id in ids if job_id in jobs])
+        found = find_jobs(conn, ids)
+        jobs = [found[job_id] for job_id in ids if job_id in found]
+        busy = in_the_way(conn, jobs)
+        answers = add_jobs(conn, [retried(job) for job in jobs if job.id not in busy])
     added = sum(isinstance(answer, AddedJob) for answer in answers)
-    return added, len(answers) - added
+    return added, len(jobs) - added

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from app.queue.adding import AddedJob, add_job
+from app.queue.alone import in_the_way
 from app.queue.bulk import NewJob
 from app.queue.errors import WrongState
 from app.queue.reads import JobRow, find_job
@@ -29,13 +30,16 @@ def cancel_brief_jobs_for_date(conn: Connection, user_id: UUID, brief_date: str,
 def retry_job(conn: Connection, job_id: UUID) -> AddedJob:
     """Add a new job like a failed or cancelled one, due now, with `metadata.retriedFrom`; the old row stays as it is.
 
-    Raises WrongState when the job is in another state, LookupError when there is none.
+    Raises WrongState when the job is in another state or another live job does its work (`app/queue/alone.py`), LookupError when there
+    is none.
     """
     old = find_job(conn, str(job_id))
     if old is None:
         raise LookupError("Job not found")
     if old.status not in ("failed", "cancelled"):
         raise WrongState(f"A {old.status} job cannot be retried", old.status)
+    if rival := in_the_way(conn, [old]).get(old.id):
+        raise WrongState(f"Another job does this already: {rival}", old.status)
     new = retried(old)
     return add_job(conn, new.job_type, user_id=new.user_id, metadata=new.metadata, priority=new.priority)
 

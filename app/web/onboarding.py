@@ -9,8 +9,8 @@ from flask import Blueprint
 
 from app.db.commit import transaction
 from app.features.onboarding.reads import find_onboarding
-from app.queue.adding import add_job, take_turns
-from app.queue.reads import find_live_jobs
+from app.queue.adding import add_job
+from app.queue.alone import live_jobs_like
 from app.queue.steering import cancel_job
 from app.web.endpoint import endpoint, reading, services
 from app.web.errors import ApiError
@@ -32,8 +32,7 @@ def post_onboarding(body: QueueOnboardingRequest) -> CorrelatedReply:
     }
     with transaction(services().engine) as conn:
         user = known_user(conn, body.userId)
-        take_turns(conn, f"onboarding-{user.id}")  # of two requests at once one adds the job
-        live = find_live_jobs(conn, user.id, "onboarding_analysis")
+        live = live_jobs_like(conn, "onboarding_analysis", user.id, metadata)
         if live and not forced:
             raise ApiError(409, "Already analysing the onboarding")
         for job in live:

@@ -13,10 +13,11 @@ from app.db.commit import transaction
 from app.features.phases.models import OPEN_STATUSES
 from app.features.phases.reads import count_tasks, find_plan, owner_of
 from app.identity.users import User
-from app.queue.adding import AddedJob, add_job, take_turns
+from app.queue.adding import AddedJob, add_job
+from app.queue.alone import live_jobs_like
 from app.queue.errors import LeaseLost, PermanentError, TransientError
 from app.queue.inline import claim_here, run_here
-from app.queue.reads import as_uuid, find_live_jobs
+from app.queue.reads import as_uuid
 from app.web.endpoint import caller, endpoint, reading, services
 from app.web.errors import ApiError, not_found
 from app.web.people import session_user
@@ -56,11 +57,7 @@ def _queued(body: PhasesJobRequest) -> CorrelatedReply:
 def _add(conn: Connection, user: User, project_id: str, options: PhasesOptions | None, correlation_id: str) -> AddedJob:
     """Add the job unless one for the project waits or runs. Requests for one project take turns, so of two at once one adds it."""
     project = _project_of(conn, project_id, user.id)
-    take_turns(conn, f"phases-{project}")
-    if any(
-        as_uuid(str(job.metadata.get("projectId"))) == project
-        for job in find_live_jobs(conn, user.id, "generate_phases")
-    ):
+    if live_jobs_like(conn, "generate_phases", user.id, {"projectId": str(project)}):
         raise ApiError(409, "Already generating phases")
     given = options.model_dump(exclude_none=True) if options else {}
     if count_tasks(conn, project, given.get("selected_statuses", OPEN_STATUSES)) == 0:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
-from app.queue import reads, steering
+from app.queue import many, reads, steering
 from app.queue.errors import WrongState
-from tests.support.jobs import STATUSES, TERMINAL, Client, sql_client
+from tests.support.jobs import STATUSES, TERMINAL, Client, sql_client, wait_until_blocked
 from tests.support.servers import Database
 
 LATER = datetime(2031, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -109,6 +111,62 @@ def test_only_a_failed_or_cancelled_job_is_retried(database: Database, sql: Clie
     with database.engine.begin() as conn, pytest.raises(WrongState) as raised:
         steering.retry_job(conn, job)
     assert raised.value.status == status and sql.value("select count(*) from queue_jobs") == 1
+
+
+PROJECT, OTHER = "0b0c2a5e-6a57-4f7c-9d0e-0d7f5b1f2a10", "1b0c2a5e-6a57-4f7c-9d0e-0d7f5b1f2a10"
+ALONE = [
+    ("generate_phases", {"projectId": PROJECT}, {"projectId": PROJECT.upper(), "options": {}}, {"projectId": OTHER}),
+    ("onboarding_analysis", {"userContext": {}}, {"userContext": {"name": "Ada"}}, None),
+    ("generate_daily_brief", {"briefDate": "2030-01-01"}, {"briefDate": "2030-01-01", "timezone": "UTC"}, {"briefDate": "2030-01-02"}),
+]
+
+
+@pytest.mark.parametrize(("job_type", "metadata", "same", "other"), ALONE, ids=[each[0] for each in ALONE])
+def test_a_retry_does_not_run_beside_a_job_that_does_the_same(
+    database: Database, sql: Client, job_type: str, metadata: dict, same: dict, other: dict | None
+) -> None:
+    ada, bob = sql.user(), sql.user("bob@example.com")
+    old = sql.in_state("failed", job_type=job_type, metadata=metadata, user=ada)
+    for status in TERMINAL:
+        sql.in_state(status, job_type=job_type, metadata=same, user=ada)
+    sql.in_state("pending", job_type=job_type, metadata=same, user=bob)
+    if other:
+        sql.in_state("pending", job_type=job_type, metadata=other, user=ada)
+    with database.engine.begin() as conn:
+        live = steering.retry_job(conn, old).id
+    with database.engine.begin() as conn, pytest.raises(WrongState, match=f"Another job does this already: {live}"):
+        steering.retry_job(conn, old)
+    assert many.steer(database.engine, "retry", many.JobFilter(job_type, "failed", ada)) == many.Outcome(2, 2, 0, refused=2)
+    sql.run("select cancel_queue_job(%s)", live)
+    assert many.steer(database.engine, "retry", many.JobFilter(job_type, "failed", ada)) == many.Outcome(2, 2, 1, refused=1)
+
+
+def test_a_retry_does_not_run_beside_the_holder_of_its_key(database: Database, sql: Client) -> None:
+    old, twin = (sql.in_state("cancelled", metadata={"n": n}, dedup_key="k") for n in (1, 2))
+    live = sql.add("other", {}, dedup_key="k")
+    with database.engine.begin() as conn, pytest.raises(WrongState, match=str(live)):
+        steering.retry_job(conn, old)
+    sql.run("select cancel_queue_job(%s)", live)
+    sql.run("select archive_jobs('{cancelled}', clock_timestamp() + interval '1 hour', %s, 1)", uuid.UUID(int=0))
+    assert sql.run("select id from queue_jobs_archive") == [{"id": old}]
+    assert many.steer(database.engine, "retry", many.JobFilter("other", "cancelled")) == many.Outcome(2, 2, 1, refused=1)
+    again = sql.add("other", {}, dedup_key="k")
+    for job in (old, twin):
+        with database.engine.begin() as conn, pytest.raises(WrongState, match=str(again)):
+            steering.retry_job(conn, job)
+
+
+def test_two_retries_at_once_are_one(database: Database, sql: Client) -> None:
+    job_type, metadata, *_ = ALONE[0]
+    one, two = (sql.in_state("failed", job_type=job_type, metadata=metadata, user=sql.user()) for _ in range(2))
+    with ThreadPoolExecutor(1) as thread, database.engine.connect() as first, database.engine.connect() as second:
+        live = steering.retry_job(first, one).id
+        pid = second.execute(text("select pg_backend_pid()")).scalar_one()
+        late = thread.submit(steering.retry_job, second, two)
+        wait_until_blocked(sql, pid)
+        first.commit()
+        with pytest.raises(WrongState, match=str(live)):
+            late.result()
 
 
 def test_the_history_is_exact(database: Database, sql: Client) -> None:
