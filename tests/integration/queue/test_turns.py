@@ -13,6 +13,15 @@ from tests.support.servers import Database, plain_settings
 TYPES = ["send_sms", "send_email"]
 
 
+@pytest.fixture
+def share_of_four(sql: Client) -> None:
+    """QUEUE_CROWD_SHARE=4."""
+    sql.run("update queue_settings set value = '4' where key = 'QUEUE_CROWD_SHARE'")
+
+
+of_four = pytest.mark.usefixtures("share_of_four")
+
+
 def add_many(sql: Client, user: UUID, count: int, *, seconds: int = 0, priority: int = 10, job_type: str = "send_sms") -> None:
     """Jobs of one user that became due one microsecond after the other, the first that many seconds ago."""
     sql.run(
@@ -41,6 +50,7 @@ def end(sql: Client, count: int, user: UUID) -> None:
     )  # fmt: skip
 
 
+@of_four
 def test_ten_thousand_jobs_of_one_user_hold_back_nobody(sql: Client) -> None:
     bulk, ada, bob = (sql.user(f"{name}@example.com") for name in ("bulk", "ada", "bob"))
     add_many(sql, bulk, 10_000, seconds=60, priority=1)
@@ -57,10 +67,50 @@ def test_ten_thousand_jobs_of_one_user_hold_back_nobody(sql: Client) -> None:
     assert dispatched(sql, 5) == [bulk] * 2 + [ada] * 3  # it has its share again, and no more
 
 
-def test_two_slots_are_enough_to_let_others_pass(database: Database, sql: Client) -> None:
-    """As the settings are by default, and however urgent the crowd says it is."""
+def test_without_a_worker_the_database_has_what_the_settings_are_by_default(database: Database, sql: Client) -> None:
+    before = sql.run("select key, value::text from queue_settings order by key")
     with database.engine.begin() as conn:
         upkeep.write_settings(conn, plain_settings())
+    after = sql.run("select key, value::text from queue_settings order by key")
+    assert [(row["key"], _number(row["value"])) for row in before] == [(row["key"], _number(row["value"])) for row in after]
+
+
+def _number(value: str) -> float | str:
+    return float(value) if value.replace(".", "", 1).isdigit() else value
+
+
+def test_others_wait_for_the_same_slots_with_jobs_of_another_type(sql: Client) -> None:
+    bulk, ada = sql.user("bulk@example.com"), sql.user("ada@example.com")
+    add_many(sql, bulk, 60, seconds=60, priority=1)
+    assert part(sql) == 0
+    add_many(sql, ada, 2, job_type="send_email")
+    assert part(sql) == 60
+    assert dispatched(sql, 4) == [bulk] + [ada] * 2 + [bulk]
+
+
+def test_a_single_slot_goes_by_priority_and_time(sql: Client) -> None:
+    """What docs/decisions/0120 says of it: a share is more than no slot, so a crowd that was there before is done before, unless it has no share."""
+    bulk, ada = sql.user("bulk@example.com"), sql.user("ada@example.com")
+    add_many(sql, bulk, 60, seconds=60)
+    add_many(sql, ada, 1)
+    part(sql)
+    for _ in range(3):
+        assert dispatched(sql, 1) == [bulk]
+        end(sql, 1, bulk)
+    sql.run("update queue_settings set value = '0' where key = 'QUEUE_CROWD_SHARE'")
+    assert dispatched(sql, 1) == [ada]
+
+
+def test_workers_of_one_queue_do_not_keep_those_of_another_from_looking(sql: Client) -> None:
+    bulk, ada = sql.user("bulk@example.com"), sql.user("ada@example.com")
+    add_many(sql, bulk, 60, seconds=60)
+    add_many(sql, ada, 1)
+    assert sql.value("select part_crowds('{send_email}', 50, 1000, '1 hour')") == 0
+    assert part(sql, pause="1 hour") == 60
+
+
+def test_two_slots_are_enough_to_let_others_pass(sql: Client) -> None:
+    """As the settings are by default, and however urgent the crowd says it is."""
     bulk, ada = sql.user("bulk@example.com"), sql.user("ada@example.com")
     add_many(sql, bulk, 60, seconds=60, priority=1)
     part(sql)
@@ -92,6 +142,7 @@ def test_in_its_lane_a_user_keeps_the_order(sql: Client) -> None:
     assert len(got) == 182
 
 
+@of_four
 def test_crowds_take_turns_with_each_other(sql: Client) -> None:
     first, second = sql.user("first@example.com"), sql.user("second@example.com")
     add_many(sql, first, 100, seconds=90, priority=1)
@@ -101,6 +152,7 @@ def test_crowds_take_turns_with_each_other(sql: Client) -> None:
     assert sorted(dispatched(sql, 10)) == sorted([first] * 5 + [second] * 5)
 
 
+@of_four
 def test_a_crowd_is_one_of_its_type(sql: Client) -> None:
     bulk, ada = sql.user("bulk@example.com"), sql.user("ada@example.com")
     add_many(sql, bulk, 60, seconds=60)
@@ -111,6 +163,7 @@ def test_a_crowd_is_one_of_its_type(sql: Client) -> None:
     assert dispatched(sql, 8) == [bulk] * 4 + [ada] + [bulk] * 3
 
 
+@of_four
 def test_a_crowd_starves_no_more_than_it_lets_starve(sql: Client) -> None:
     """However many others come: its oldest jobs are like everybody's, and rise with time like everybody's."""
     bulk, ada = sql.user("bulk@example.com"), sql.user("ada@example.com")
@@ -133,6 +186,7 @@ def test_who_waits_far_behind_is_seen_by_the_newest_or_by_a_deep_look(sql: Clien
     assert part(sql, reach=2500) == 900
 
 
+@of_four
 def test_what_waits_in_a_lane_is_claimed_by_others_too_and_comes_back_to_it(sql: Client) -> None:
     bulk, ada = sql.user("bulk@example.com"), sql.user("ada@example.com")
     add_many(sql, bulk, 60, seconds=60)
