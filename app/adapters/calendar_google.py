@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
-
-import requests
 
 from app.ports.calendar import (
     CalendarDeferred,
@@ -26,6 +25,9 @@ from app.ports.calendar import (
 )
 from app.ports.clock import Clock, SystemClock
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    import requests
 
 EVENTS_SCOPE = "https://www.googleapis.com/auth/calendar.events"
 SCOPES = (EVENTS_SCOPE, "https://www.googleapis.com/auth/calendar.readonly")
@@ -47,10 +49,16 @@ class GoogleCalendarApi:
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._session = requests.Session()
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        import requests  # slow to import; most processes never talk to Google
+
+        session = requests.Session()
         # Nobody's .netrc may replace the token we send, and one user's cookies must not travel with another's request.
-        self._session.trust_env = False
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        session.trust_env = False
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        return session
 
     def consent_url(self, *, state: str, challenge: str, redirect_uri: str) -> str:
         """As `GoogleCalendar.consent_url`; asks for consent again even where it was given, as only then comes a refresh token."""
@@ -186,6 +194,8 @@ class GoogleCalendarApi:
         return _body(answer)
 
     def _send(self, method: str, url: str, **parts: Any) -> requests.Response:
+        import requests
+
         try:
             return self._session.request(
                 method, url, timeout=self._settings.google_timeout, allow_redirects=False, **parts

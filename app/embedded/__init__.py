@@ -5,4 +5,5 @@ child       what every process we start runs first: dies with its parent, sheds 
 processes   start one, know it again, end it with all its children
 postgres    an embedded Postgres on a folder
 redis       an embedded Valkey, the wire
+celery      worker and beat, in a hurry
 """

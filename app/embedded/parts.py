@@ -50,7 +50,7 @@ def redis_part(server: redis.RedisServer) -> Spec:
 def service_parts(settings: Settings, engine: Engine, env: Mapping[str, str]) -> list[Spec]:
     """API, worker and beat. `env` is the whole environment they get, PORT and addresses included."""
     python = [sys.executable, "-m"]
-    celery = [*python, "celery", "-A", "tasks", "--quiet"]
+    celery = [*python, "app.embedded.celery"]
     level = ["--loglevel", settings.log_level]
     address = api_address(settings.host, int(env["PORT"]))
 
@@ -65,7 +65,7 @@ def service_parts(settings: Settings, engine: Engine, env: Mapping[str, str]) ->
     return [
         Spec(
             "api",
-            launch([*python, "app.cli", "api"]),
+            launch([*python, "app.web.main"]),
             lambda _pid, _since: health(address) is not None,
             address=address,
         ),

@@ -11,13 +11,15 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
-
-import icalendar
 
 from app.formats.ics import Entry, name_of, split_line
 from app.formats.problems import UNREADABLE, ImportProblem, Notes, shown
 from app.formats.zones import iana_name
+
+if TYPE_CHECKING:
+    import icalendar
 
 TIME_PROPERTIES = frozenset({"DTSTART", "DTEND", "DUE", "RECURRENCE-ID", "EXDATE", "RDATE", "COMPLETED"})
 # A value of these that cannot be read makes the entry another one; of any other property only that is lost.
@@ -43,6 +45,8 @@ def calendar_zone(entry: Entry, user_zone: str) -> str:
 
 def parse(entry: Entry, user_zone: str, notes: Notes) -> Parsed:
     """Parse one entry. Raises ImportProblem naming the property that cannot be read."""
+    import icalendar  # slow to import; most processes read no calendar
+
     zone = calendar_zone(entry, user_zone)
     defined: dict[str, str] = {}
     lines = [_zoned(line, entry, zone, defined, notes) for line in entry.lines if name_of(line) in _READ]
@@ -105,6 +109,8 @@ def _zone_id(asked: str | None, entry: Entry, zone: str, defined: dict[str, str]
 
 def _usable(vtimezone: str) -> bool:
     """Whether the definition gives an offset for a summer and a winter of today."""
+    import icalendar
+
     try:
         tz = icalendar.Calendar.from_ical(f"BEGIN:VCALENDAR\r\n{vtimezone}\r\nEND:VCALENDAR\r\n")
         zone = tz.subcomponents[0].to_tz(lookup_tzid=False)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import nh3
-from markdown_it import MarkdownIt
+from functools import cache
+from typing import TYPE_CHECKING
 
-# Raw HTML in Markdown stays what it is: text.
-MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+import nh3
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
 WORDS = {
     "p", "br", "h1", "h2", "h3", "h4", "ul", "ol", "li", "strong", "em", "b", "i", "u", "s", "del", "a", "hr", "blockquote", "code", "pre",
     "table", "thead", "tbody", "tfoot", "tr", "th", "td",
@@ -15,10 +18,18 @@ WORDS = {
 SCHEMES = {"http", "https", "mailto", "tel"}
 
 
+@cache
+def reader() -> MarkdownIt:
+    """What reads our Markdown. Raw HTML in it stays what it is: text."""
+    from markdown_it import MarkdownIt  # slow to import; most processes write no HTML
+
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+
 def safe_html(markdown: str) -> str:
     """An HTML fragment: the elements of `WORDS` alone, no style, links to `SCHEMES` alone, opened without telling where from."""
     return nh3.clean(
-        MARKDOWN.render(markdown),
+        reader().render(markdown),
         tags=WORDS,
         attributes={"a": {"href"}, "ol": {"start"}},
         url_schemes=SCHEMES,

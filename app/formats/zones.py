@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from zoneinfo import available_timezones
 
-from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
-
 _UTC_NAMES = {"utc", "z", "gmt", "etc/utc", "coordinated universal time"}
 
 
 @lru_cache(maxsize=1)
 def _names() -> dict[str, str]:
+    from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON  # brings the whole library along
+
     names = {name.lower(): name for name in available_timezones()}
     for windows, iana in WINDOWS_TO_OLSON.items():
         names.setdefault(windows.lower(), iana)

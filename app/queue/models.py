@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from functools import cache
 from typing import Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -22,11 +23,15 @@ from pydantic import (
     model_validator,
 )
 
-ZONES = frozenset(available_timezones())
+
+@cache
+def zones() -> frozenset[str]:
+    """Every IANA zone that Python knows here; the first to ask waits for some thousand files."""
+    return frozenset(available_timezones())
 
 
 def _known_zone(value: str) -> str:
-    if value not in ZONES:
+    if value not in zones():
         raise ValueError("expects an IANA timezone such as Europe/Berlin")
     return value
 
@@ -61,7 +66,7 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 class Model(BaseModel):
     """Base of every metadata and result."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)  # a process checks few of them
 
 
 class JobMetadata(Model):

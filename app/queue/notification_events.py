@@ -62,7 +62,7 @@ Link = Annotated[StrictStr, Field(max_length=1000), AfterValidator(_storable), A
 class Payload(BaseModel):
     """Base of every payload. Keys that are not known are kept. `urgent` passes do-not-disturb."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     urgent: StrictBool = False
 

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 class Payload(BaseModel):
     """Base of every payload; unknown keys are a mistake of the sender."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class BriefCompleted(Payload):

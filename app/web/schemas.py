@@ -15,13 +15,13 @@ JobStatus = Literal["pending", "processing", "completed", "failed", "cancelled",
 class Request(BaseModel):
     """What comes in. Keys that are not known are ignored."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
 
 class Reply(BaseModel):
     """What goes out. A later version may add keys."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
 
 class ErrorReply(Reply):

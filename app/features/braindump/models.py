@@ -66,7 +66,7 @@ ProjectStatus = Literal["active", "paused", "completed", "archived"]
 class Operation(BaseModel):
     """Base of all; keys a model makes up are dropped."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
 
 class _Update(Operation):
@@ -162,19 +162,23 @@ ContextOperation = Annotated[CreateProject | UpdateProject | CreateNote | Update
 TaskOperation = Annotated[CreateTask | UpdateTask | AddDependency, Field(discriminator="op")]
 
 
-class ContextAnswer(BaseModel):
+class _Answer(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
+
+class ContextAnswer(_Answer):
     """What the call for context has to answer."""
 
     operations: Annotated[list[ContextOperation], Field(max_length=MOST_OPERATIONS // 2)]
 
 
-class TasksAnswer(BaseModel):
+class TasksAnswer(_Answer):
     """What the call for tasks has to answer."""
 
     operations: Annotated[list[TaskOperation], Field(max_length=MOST_OPERATIONS // 2)]
 
 
-class Target(BaseModel):
+class Target(_Answer):
     """The project the text is about. `existing` names its id, `new` the name it should get."""
 
     kind: Literal["existing", "new", "none"] = "none"
@@ -183,7 +187,7 @@ class Target(BaseModel):
     description: Words | None = None
 
 
-class AnalysisAnswer(BaseModel):
+class AnalysisAnswer(_Answer):
     """What the preparatory call has to answer. Both of the calls after it build on it, so that their results fit together."""
 
     summary: Annotated[str, StringConstraints(max_length=4000), AfterValidator(_storable)] = ""

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from functools import cache
+from typing import TYPE_CHECKING
 
 from app.features.briefs.text import escape
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 LONGEST_ANSWER = 6_000  # characters
 DEEPEST_LIST = 3
@@ -20,7 +23,13 @@ DEEPEST_LIST = 3
 _FENCE = re.compile(r"^\s*```(?:markdown|md)?\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}:/+\S+|\b(?:data|javascript|mailto):\S+|\bwww\.\S+", re.IGNORECASE)
 _MARKS = {"strong_open": "**", "strong_close": "**", "em_open": "*", "em_close": "*"}
-_PARSER = MarkdownIt("commonmark", {"html": False, "maxNesting": 20})
+
+
+@cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # slow to import; most processes never read an answer
+
+    return MarkdownIt("commonmark", {"html": False, "maxNesting": 20})
 
 
 def clean_answer(answer: str) -> str:
@@ -29,7 +38,7 @@ def clean_answer(answer: str) -> str:
     text = text.replace("\x00", "").strip()[:LONGEST_ANSWER]
     if fenced := _FENCE.match(text):
         text = fenced[1]
-    return "\n\n".join(_blocks(_PARSER.parse(text)))
+    return "\n\n".join(_blocks(_parser().parse(text)))
 
 
 def _blocks(tokens: Sequence[Token]) -> list[str]:

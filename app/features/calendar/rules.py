@@ -6,9 +6,8 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
-
-import icalendar
 
 from app.features.calendar.models import Occurrence, Window
 from app.formats import recurrence
@@ -16,6 +15,9 @@ from app.formats.components import is_day, length, midnight, parse, to_utc
 from app.formats.ics import Entry, name_of, value_of
 from app.formats.problems import UNREADABLE, ImportProblem, Notes, shown
 from app.formats.recurrence import MAX_OCCURRENCES, Rule, parse_rule
+
+if TYPE_CHECKING:
+    import icalendar
 
 MAX_ID = 300  # characters; what an index entry takes with ease
 Moment = date | datetime

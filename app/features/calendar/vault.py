@@ -6,9 +6,11 @@ import hashlib
 import hmac
 import json
 from base64 import urlsafe_b64encode
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 # For development alone: production refuses to start without a key of its own where there is something worth hiding.
 _NO_SECRET = urlsafe_b64encode(hashlib.sha256(b"buildos development").digest())
@@ -22,7 +24,13 @@ class Vault:
     """Encrypts and decrypts. `keys` are Fernet keys separated by commas: the first encrypts, all decrypt."""
 
     def __init__(self, keys: str | None) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in (keys.split(",") if keys else [_NO_SECRET])])
+        self._keys = keys.split(",") if keys else [_NO_SECRET]
+
+    @cached_property
+    def _fernet(self) -> MultiFernet:
+        from cryptography.fernet import Fernet, MultiFernet  # slow to import; most processes open no secret
+
+        return MultiFernet([Fernet(key) for key in self._keys])
 
     def lock(self, value: dict[str, Any]) -> str:
         """`value` as text that only a key opens."""
@@ -30,6 +38,8 @@ class Vault:
 
     def unlock(self, text: str) -> dict[str, Any]:
         """What was locked. Raises NoLongerReadable."""
+        from cryptography.fernet import InvalidToken
+
         try:
             return json.loads(self._fernet.decrypt(text.encode()))
         except InvalidToken:

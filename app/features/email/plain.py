@@ -6,8 +6,10 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
+from typing import TYPE_CHECKING
 
-from markdown_it.token import Token
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 WIDTH = 76
 _UNDERLINES = {"h1": "=", "h2": "-"}

@@ -14,7 +14,7 @@ import nh3
 from app.features.email import template
 from app.features.email.plain import text_of_html, text_of_markdown
 from app.features.email.rules import PREHEADER_LENGTH, Tracking, is_wrappable, one_line, subject_line
-from app.formats.markdown import MARKDOWN, SCHEMES, WORDS
+from app.formats.markdown import SCHEMES, WORDS, reader
 
 # Other people's HTML may be laid out and show pictures; it may not run, ask for input, or cover what is not its own.
 _LAYOUT = {"div", "span", "center", "small", "sub", "sup", "img", "h5", "h6", "caption", "dl", "dt", "dd", "font"}
@@ -58,7 +58,7 @@ class Content:
 
 def brief(subject: str, markdown: str, tracking: Tracking) -> Content:
     """The mail of a daily brief, from its Markdown."""
-    tokens = MARKDOWN.parse(markdown)
+    tokens = reader().parse(markdown)
     text = text_of_markdown(tokens)
     subject = subject_line(subject)
     footer = "BuildOS sends you this brief because emails are switched on in your brief preferences."
@@ -81,7 +81,7 @@ def notification(subject: str, title: str, body: str, url: str | None, label: st
     footer = "BuildOS sends you this because of your notification preferences."
     html, text = f'<h1 style="{template.STYLES["h1"]}">{escape(title)}</h1>', f"{title}\n\n"
     html += _from_markdown(body, tracking)
-    text += text_of_markdown(MARKDOWN.parse(body))
+    text += text_of_markdown(reader().parse(body))
     if url and is_wrappable(url):
         html += template.button(tracking.link(url), label)
         text += f"\n{label}: {url}\n"
@@ -117,7 +117,7 @@ def _from_markdown(markdown: str, tracking: Tracking) -> str:
     Pictures are left out: one in a task's title would be somebody's pixel.
     """
     return nh3.clean(
-        MARKDOWN.render(markdown),
+        reader().render(markdown),
         tags=WORDS,
         attributes={"a": {"href"}, "ol": {"start"}},
         attribute_filter=_wrapping(tracking),
@@ -140,7 +140,7 @@ def _wrapping(tracking: Tracking):
 
 def _preheader(markdown: str) -> str:
     """What a list of mails shows beside the subject: the first words that are neither heading nor greeting."""
-    tokens = MARKDOWN.parse(markdown)
+    tokens = reader().parse(markdown)
     paragraphs = [
         text_of_markdown(tokens[index : index + 3])
         for index, token in enumerate(tokens)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-import phonenumbers
-
 from app.features.sms.models import Wishes
 from app.ports.sms import SmsError, SmsRefused
 from app.queue.errors import PermanentError, TransientError
@@ -75,6 +73,8 @@ def is_phone_number(number: str | None) -> bool:
     """Whether a number is E.164, and long enough for its country."""
     if not number or not re.fullmatch(r"\+[1-9]\d{6,14}", number, re.ASCII):
         return False
+    import phonenumbers  # slow to import; only processes that send texts know numbers
+
     try:
         return phonenumbers.is_possible_number(phonenumbers.parse(number))
     except phonenumbers.NumberParseException:

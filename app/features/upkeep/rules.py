@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from app.formats.components import to_utc
 from app.formats.recurrence import Rule, expand, parse_rule
-from app.queue.models import ZONES
+from app.queue.models import zones
 
 # A next time is looked for within these spans, one after the other: most rules repeat soon, a few after decades.
 SPANS = tuple(timedelta(days=days) for days in (3, 70, 800, 15_000, 146_097))
@@ -70,7 +70,7 @@ def next_instance(task: Finished) -> NextInstance | None:
 
 def zone_or_utc(name: str | None) -> tzinfo:
     """The zone of that IANA name; UTC where there is none."""
-    return ZoneInfo(name) if name in ZONES else UTC
+    return ZoneInfo(name) if name in zones() else UTC
 
 
 def _local(moment: datetime, zone: tzinfo, all_day: bool) -> datetime:
