@@ -18,10 +18,11 @@ class CallerKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling. `user_id` is set for `USER` alone."""
+    """Who is calling. `user_id` is set for `USER` alone, and so is `until`: when that token is over (seconds since 1970)."""
 
     kind: CallerKind
     user_id: UUID | None = None
+    until: float | None = None
 
     @property
     def is_operator(self) -> bool:

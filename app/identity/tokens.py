@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from typing import Any
-from uuid import UUID
 
 import jwt
 from jwt import PyJWK
@@ -35,7 +34,11 @@ def identify(settings: Settings, token: str | None) -> Caller:
         return ANONYMOUS_CALLER
     if _is_secret(token, settings.service_key):
         return SERVICE_CALLER
-    return Caller(CallerKind.USER, _subject(settings, token))
+    claims = _claims(settings, token)
+    user_id = parse_user_id(str(claims["sub"]))
+    if user_id is None or claims.get("role", USERS_ROLE) != USERS_ROLE:
+        raise NotAuthenticated("The token names no user")
+    return Caller(CallerKind.USER, user_id, float(claims["exp"]) + LEEWAY)
 
 
 def bearer_token(authorization: str | None) -> str | None:
@@ -54,10 +57,10 @@ def _is_secret(given: str, secret: SecretStr | None) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), secret.get_secret_value().encode())
 
 
-def _subject(settings: Settings, token: str) -> UUID:
+def _claims(settings: Settings, token: str) -> dict[str, Any]:
     try:
         key, algorithm = _key_of(settings, jwt.get_unverified_header(token))
-        claims = jwt.decode(
+        return jwt.decode(
             token,
             key,
             algorithms=[algorithm],  # the key's own, never what the token would like
@@ -70,10 +73,6 @@ def _subject(settings: Settings, token: str) -> UUID:
         raise NotAuthenticated("The token has expired") from None
     except jwt.PyJWTError:
         raise NotAuthenticated("The token is not valid") from None
-    user_id = parse_user_id(str(claims["sub"]))
-    if user_id is None or claims.get("role", USERS_ROLE) != USERS_ROLE:
-        raise NotAuthenticated("The token names no user")
-    return user_id
 
 
 def _key_of(settings: Settings, header: dict[str, Any]) -> tuple[str | PyJWK, str]:

@@ -13,11 +13,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.looking import look
-from app.identity.caller import CallerKind
+from app.identity.caller import Caller, CallerKind
 from app.identity.keys import KeysAway
 from app.identity.tokens import NotAuthenticated, identify
 from app.identity.users import find_user, parse_user_id
 from app.realtime.changes import Cursor, Event, read_cursor
+from app.realtime.expiry import Expiry
 from app.realtime.feed import Feed, TooOld
 from app.realtime.presence import Presence
 from app.realtime.strays import Message, expect_strays
@@ -64,6 +65,7 @@ class Realtime:
         self.socketio, self._engine, self._settings, self._feed = socketio, engine, settings, feed
         self._sessions: dict[str, Session] = {}
         self._presence = Presence(engine, socketio.start_background_task)
+        self._expiry = Expiry(socketio.start_background_task, socketio.sleep, self._hang_up)
         feed.bind(self._deliver, socketio.start_background_task)
         socketio.on_event("connect", self._on_connect)
         socketio.on_event("disconnect", self._on_disconnect)
@@ -79,21 +81,26 @@ class Realtime:
     def disconnect_all(self) -> None:
         """Tell every browser to come back later, as the process is about to stop."""
         for sid in list(self._sessions):
-            self.socketio.server.disconnect(sid, namespace=NAMESPACE)
+            self._hang_up(sid)
         self._presence.close()
+
+    def _hang_up(self, sid: str) -> None:
+        self.socketio.server.disconnect(sid, namespace=NAMESPACE)
 
     def _deliver(self, event: Event) -> None:
         # Every browser of the user is in both rooms: sending to one of them reaches each once.
         self.socketio.server.emit(event.name, event.payload, to=rooms_of(event.user_id)[0], namespace=NAMESPACE)
 
     def _on_connect(self, auth: Any = None) -> None:
-        session = Session(self, request.sid, self._authenticate(auth if isinstance(auth, dict) else {}))
+        user_id, caller = self._authenticate(auth if isinstance(auth, dict) else {})
+        session = Session(self, request.sid, user_id)
         self._sessions[session.sid] = session
+        self._expiry.watch(session.sid, caller.until)
         cursor = auth.get("cursor")
         self.socketio.start_background_task(self._join, session, cursor)
 
-    def _authenticate(self, auth: dict) -> UUID:
-        """The user whose events the browser may hear. Raises ConnectionRefusedError saying why not."""
+    def _authenticate(self, auth: dict) -> tuple[UUID, Caller]:
+        """The user whose events the browser may hear, and who asks. Raises ConnectionRefusedError saying why not."""
         token, named = auth.get("token"), auth.get("userId")
         try:
             caller = identify(self._settings, token if isinstance(token, str) else None)
@@ -114,7 +121,7 @@ class Realtime:
             raise ConnectionRefusedError("The database is away, try again", {"code": "unavailable"}) from None
         if user is None:
             raise ConnectionRefusedError("User not found")
-        return user.id
+        return user.id, caller
 
     def _join(self, session: Session, cursor: Any) -> None:
         """Replay and join, once the browser knows that it is connected: events before that it might drop."""
@@ -127,7 +134,7 @@ class Realtime:
             self._start(session, cursor)
         except SQLAlchemyError as error:
             log.warning("a browser could not join", error=type(error).__name__)
-            server.disconnect(session.sid, namespace=NAMESPACE)  # it comes back, with its cursor
+            self._hang_up(session.sid)  # it comes back, with its cursor
         session.ready.set()
 
     def _start(self, session: Session, cursor: Any) -> None:
@@ -150,6 +157,7 @@ class Realtime:
         session = self._sessions.pop(request.sid, None)
         if session is not None:
             session.gone = True
+            self._expiry.forget(session.sid)
             self._feed.leave(session)
             self._presence.leave(session.id)
             session.ready.set()
@@ -203,7 +211,7 @@ class Realtime:
         try:
             self._feed.join(session, since)
         except (SQLAlchemyError, TooOld):
-            self.socketio.server.disconnect(session.sid, namespace=NAMESPACE)
+            self._hang_up(session.sid)
         session.ready.set()
 
 

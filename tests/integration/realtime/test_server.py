@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ import pytest
 import requests
 from socketio.exceptions import ConnectionError as Refused
 
+from app.identity.tokens import LEEWAY
 from tests.support.api import PATIENCE, Browser, running_api
 from tests.support.jwks_server import identity_provider, signed
 from tests.support.servers import ROOT
@@ -92,6 +94,9 @@ def test_in_jwt_mode_a_token_opens_its_users_rooms(api_env, tmp_path, database, 
             one = Browser(api.url, {"token": token(ann), "userId": str(bob)}).connect()
             other = Browser(api.url, {"token": signed("ec-1", ann), "userId": str(bob)}).connect()
             two = Browser(api.url, {"token": KEY, "userId": str(bob)}).connect()
+            fading = Browser(api.url, {"token": token(ann, exp=datetime.now(UTC) - timedelta(seconds=LEEWAY - 3))})
+            with suppress(Refused):  # were it slow to connect, its token would be over before
+                fading.connect()
             assert two.subscribe(bob)["status"] == "SUBSCRIBED"
             place = two.call("subscribe", {"channel": f"user:{bob}"})["cursor"]
             for browser in (one, other):
@@ -105,7 +110,9 @@ def test_in_jwt_mode_a_token_opens_its_users_rooms(api_env, tmp_path, database, 
                 browser.wait_for(lambda browser: browser.states())
                 assert {change["new"]["user_id"] for change in browser.named("postgres_changes") if "user_id" in change["new"]} == {str(ann)}
                 assert str(bob) not in str(browser.heard)
+            fading.wait_for_the_end()
             for browser in (one, other, two):
+                assert browser.call("presence")["status"] == "OK", "whose token is good stays"
                 browser.leave()
 
 
