@@ -83,7 +83,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_track_started": False,
         "task_send_sent_event": settings.queue_sent_events,
         # The runway bounds what is on its way to a worker; Celery need not count a second time.
-        "worker_prefetch_multiplier": 64,
+        "worker_prefetch_multiplier": 0,
         "worker_max_tasks_per_child": 50_000,
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # a Redis blip must not kill work
         "worker_soft_shutdown_timeout": settings.queue_drain_timeout,
