@@ -22,7 +22,7 @@ class Dispatched(NamedTuple):
 # In the order of a Claim's fields.
 DISPATCH = text(
     "select job_id::text, queue_job_id, user_id::text, job_type, metadata::text, attempt, max_attempts, fencing_token, task_id, "
-    "(select q.traceparent from queue_jobs q where q.id = job_id) "
+    "traceparent "
     "from dispatch_jobs(:types, :limit, :dispatcher, true)"
 )
 

@@ -67,13 +67,30 @@ class Full:
         return {name: number - before.get(name, 0) for name, number in after.items()}
 
 
-@pytest.fixture(scope="module", params=["analyzed", "never analyzed"])
+def plan_while_empty(conn: Connection) -> None:
+    """Run the statements of a job's life often enough that their plans are kept, with one job in the table."""
+    for _ in range(8):
+        for hand_out in ("dispatch_jobs(array['other'], 1, 'd', true)", "claim_pending_jobs(array['other'], 1)"):
+            conn.execute(text("select add_queue_job(null, 'other', '{}')"))
+            (job,) = conn.execute(text(f"select * from {hand_out}")).mappings().all()
+            dispatching.seconds_until_due(conn, TYPES)
+            ended = claims.Outcome(str(job.get("job_id") or job["id"]), job["fencing_token"], None)
+            assert claims.complete_many(conn, [ended]) == {ended.job_id}
+    conn.rollback()
+
+
+@pytest.fixture(scope="module", params=["analyzed", "never analyzed", "planned while empty"])
 def full(postgres_server: PostgresServer, template_database: str, request: pytest.FixtureRequest) -> Iterator[Full]:
-    """20,000 jobs of 200 users, 6,000 of them pending; with statistics, and as they are just after a flood of new rows."""
+    """20,000 jobs of 200 users, 6,000 of them pending; with statistics, as they are just after a flood of new rows, and then for a
+    connection that knew the table before the flood."""
     with servers.new_database(postgres_server, template_database) as fresh:
         with sql_client(fresh, autocommit=False) as client:
             for table in TABLES:
                 client.run(f"alter table {table} set (autovacuum_enabled = off)")
+            client.connection.commit()
+            if request.param == "planned while empty":
+                with fresh.engine.connect() as conn:  # the only one of the pool: the one that measures
+                    plan_while_empty(conn)
             if request.param == "never analyzed":
                 client.run("analyze")
             client.connection.execute(FILL)
