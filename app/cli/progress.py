@@ -11,8 +11,8 @@ from rich.console import Console
 class Progress:
     """Writes to standard error, so that a result can be piped away."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
         self._bar: rich.Progress | None = None
         self._last = ""
         if self._console.is_terminal:
@@ -40,7 +40,7 @@ class Progress:
         if line == self._last:
             return
         if self._bar:
-            self._bar.update(self._task, completed=percent, description=rich_escape(message))
+            self._bar.update(self._task, completed=percent, description=rich_escape(message), refresh=True)
             if message != self._last[7:]:
                 self._console.print(line, style="dim", markup=False)
         else:

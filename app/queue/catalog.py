@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
 
+from app.formats.faults import say
 from app.queue import models as m
 from app.queue import notification_events as n
 from app.queue.errors import InvalidMetadata, NewerMetadata, describe
@@ -119,7 +120,7 @@ def read_metadata(job_type: str, metadata: dict[str, Any], user_id: UUID | None)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise InvalidMetadata(f"metadata.{field}".rstrip("."), first["msg"].removeprefix("Value error, ")) from None
+        raise InvalidMetadata(f"metadata.{field}".rstrip("."), say(first)) from None
     named = getattr(parsed, "userId", None)
     if named is not None and named.lower() != str(user_id).lower():
         raise InvalidMetadata("metadata.userId", "is not the user of the job")

@@ -170,7 +170,7 @@ class SmsMetadata(JobMetadata):
     @classmethod
     def _needed(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None and info.data.get("message_id") is None:
-            raise ValueError("Field required")
+            raise ValueError("is required")
         return value
 
 

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from app.formats.faults import say
 from app.queue.errors import InvalidMetadata
 from app.queue.models import IsoDate, JobMetadata, Model
 
@@ -179,5 +180,4 @@ def read_payload(event_type: str, payload: dict[str, Any]) -> Payload:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(("payload", *(str(part) for part in first["loc"])))
-        message = "is required" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
-        raise InvalidMetadata(field, message) from None
+        raise InvalidMetadata(field, say(first)) from None

@@ -8,6 +8,7 @@ from flask import Blueprint
 from pydantic import Field, ValidationError
 
 from app.db.commit import transaction
+from app.formats.faults import say
 from app.identity.users import parse_user_id
 from app.queue.bulk import NewJob, add_jobs
 from app.queue.catalog import JOB_TYPES
@@ -65,7 +66,7 @@ def _read(item: dict[str, Any]) -> tuple[NewJob | None, dict[str, Any] | None]:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        return None, {"error": f"{field}: {first['msg'].removeprefix('Value error, ')}", "code": "invalid_input"}
+        return None, {"error": f"{field}: {say(first)}", "code": "invalid_input"}
     user = parse_user_id(job.userId) if job.userId is not None else None
     if job.userId is not None and user is None:
         return None, {"error": "User not found", "code": "not_found"}

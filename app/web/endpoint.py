@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from app.db.acting import acting_as, is_acting
 from app.db.looking import again_if_dead
+from app.formats.faults import say
 from app.identity.caller import Caller
 from app.identity.keys import KeysAway
 from app.identity.tokens import NotAuthenticated, bearer_token, identify
@@ -186,34 +187,11 @@ def _checked(model: type[BaseModel], value: dict) -> Any:
         return model.model_validate(value)
     except ValidationError as error:
         details = [
-            {"field": ".".join(str(part) for part in item["loc"]) or "body", "message": _message(item)}
-            for item in error.errors(include_url=False, include_context=False, include_input=False)[:20]
+            {"field": ".".join(str(part) for part in item["loc"]) or "body", "message": say(item)}
+            for item in error.errors(include_url=False)[:20]
         ]
         message = "; ".join(f"{item['field']}: {item['message']}" for item in details[:3])
         raise ApiError(400, message, details=details) from None
-
-
-# pydantic's words and ours
-_WORDS = (
-    ("Input should be ", "expects "),
-    ("a valid integer", "an integer"),
-    ("a valid ", "a "),
-    ("greater than or equal to", "at least"),
-    ("less than or equal to", "at most"),
-)
-
-
-def _message(item: Any) -> str:
-    if item["type"] == "missing":
-        return "is required"
-    if item["type"] in ("model_type", "dict_type"):
-        return "expects an object"
-    message = item["msg"].removeprefix("Value error, ")
-    if not message.startswith("Input should be "):
-        return message
-    for theirs, ours in _WORDS:
-        message = message.replace(theirs, ours)
-    return message
 
 
 def _reply(answer: BaseModel | dict[str, Any] | Response, status: int = 200) -> Response:

@@ -35,5 +35,5 @@ def test_a_job_type_of_ones_own(database: Database, workers: Workers) -> None:
     assert note == "# 2026-11\n\n- Ship it"
     refused = [wait_status(database, job) for job in (old, wrong)]
     assert [(job.status, job.attempts, job.error_message) for job in refused] == [
-        ("failed", 1, "there is nothing to report of 1999-01"), ("failed", 1, "metadata.month: Field required"),
+        ("failed", 1, "there is nothing to report of 1999-01"), ("failed", 1, "metadata.month: is required"),
     ]  # fmt: skip

@@ -38,7 +38,9 @@ def find_person(conn: Connection, user_id: UUID) -> Person | None:
             from users u
             left join user_brief_preferences p on p.user_id = u.id
             left join lateral (
-                select activity, created_at from activity_log where user_id = u.id order by created_at desc, id desc limit 1
+                select activity, created_at from activity_log
+                where user_id = u.id and activity not in ('daily_sms_scheduled', 'sms_sent', 'unknown_time_zone')  -- not the user's
+                order by created_at desc, id desc limit 1
             ) a on true
             where u.id = :user_id
         """),

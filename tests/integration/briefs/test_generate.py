@@ -132,6 +132,13 @@ def test_the_same_data_makes_the_same_page(busy: World) -> None:
     assert busy.page() == first
 
 
+def test_the_latest_activity_is_the_users_and_not_what_schedules_note(world: World) -> None:
+    for minute, activity in enumerate(("task_completed", "daily_sms_scheduled", "sms_sent", "unknown_time_zone")):
+        world.add("activity_log", user_id=world.user, activity=activity, created_at=f"2026-11-21T19:0{minute}Z")
+    world.run(world.service(llm=unavailable()))
+    assert "Latest activity: task completed, Sat 21 Nov at 20:00" in world.page()
+
+
 def test_a_user_without_data_gets_a_helpful_page(world: World) -> None:
     result = world.run(world.service(llm=unavailable()))
     assert (result.projectBriefsGenerated, result.emailSent) == (0, False)

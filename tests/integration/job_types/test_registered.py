@@ -93,7 +93,7 @@ def test_the_api_describes_it_takes_it_and_checks_it(http: FlaskClient, sql: Cli
     jobs = [{"jobType": "monthly_report", "userId": user, "metadata": metadata} for metadata in (MONTH, {"month": "2026-13"}, {})]
     good, bad, empty = http.post("/queue/bulk", json={"jobs": jobs}).json["results"]
     assert good["jobId"].startswith("monthly_report-")
-    assert bad["error"].startswith("metadata.month: ") and empty["error"] == "metadata.month: Field required"
+    assert bad["error"].startswith("metadata.month: ") and empty["error"] == "metadata.month: is required"
     listed = http.get(f"/users/{user}/jobs?type=monthly_report").json["jobs"]
     assert [job["queue_job_id"] for job in listed] == [good["jobId"]] and listed[0]["max_attempts"] == 5
     assert http.post("/queue/pause", json={"jobType": "monthly_report"}).json["paused"] is True

@@ -8,7 +8,7 @@ from datetime import time, timedelta
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DataError, ProgrammingError
 
 from app.features.schedules import service
 from tests.integration.schedules.people import (
@@ -146,6 +146,12 @@ def test_the_service_role_may_do_everything(conn) -> None:
     assert jobs(conn) == []
     next_run = conn.execute(text("select next_brief_run('daily', '10:00', 1, 'UTC', :now)"), {"now": NINE}).scalar_one()
     assert next_run == NINE + HOUR
+
+
+@pytest.mark.parametrize("call", ["check_and_schedule_briefs('infinity')", "check_and_schedule_daily_sms('-infinity')"])
+def test_no_tick_is_at_an_instant_that_never_comes(conn, call: str) -> None:
+    with pytest.raises(DataError, match="a schedule runs at an instant"):
+        conn.execute(text(f"select {call}"))
 
 
 def test_a_user_sees_his_own_engagement_alone(conn) -> None:

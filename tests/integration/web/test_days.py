@@ -72,6 +72,29 @@ def test_a_day_is_the_local_one(http: FlaskClient, database: Database, user: UUI
     assert [(e["title"], e["from_before"]) for e in after["events"]] == [("Late show", True)]
 
 
+def test_a_whole_day_stays_the_day_it_is_when_its_user_moves(http: FlaskClient, database: Database, user: UUID) -> None:
+    def task(title: str, **dates: str) -> None:
+        add(database, "tasks", user_id=user, title=title, all_day=True, **dates)
+
+    task("Due", due_date="2026-11-21T05:00Z", start_date="2026-11-20T05:00Z")
+    task("Begun at nine", due_date="2026-11-21T05:00Z", start_date="2026-11-19T14:00Z")
+    task("Begins", start_date="2026-11-21T05:00Z")
+    task("When clocks go back", due_date="2026-11-01T04:00Z")
+    add(database, "tasks", user_id=user, title="At eight", due_date="2026-11-21T13:00Z")
+    for zone in ("Pacific/Apia", "America/Havana", "Mars/Base"):
+        with database.engine.begin() as conn:
+            conn.execute(text("update users set timezone = :zone where id = :user"), {"zone": zone, "user": user})
+        titles = {task["title"] for task in http.get(f"/users/{user}/days/2026-11-21").json["tasks"] if task["all_day"]}
+        assert titles == {"Due", "Begun at nine", "Begins"}
+        assert "When clocks go back" in [task["title"] for task in http.get(f"/users/{user}/days/2026-11-01").json["tasks"]]
+    with database.engine.connect() as conn:
+        found = conn.execute(text("select title, start_date, due_date from tasks where user_id = :user"), {"user": user}).all()
+    rows = {row.title: row for row in found}
+    assert rows["Due"].start_date == datetime(2026, 11, 20, tzinfo=UTC)  # a zone that is none means UTC
+    assert rows["Begun at nine"].start_date == datetime(2026, 11, 19, 14, tzinfo=UTC)
+    assert rows["At eight"].due_date == datetime(2026, 11, 21, 13, tzinfo=UTC)
+
+
 def test_text_messages_of_a_local_day_in_their_order(http: FlaskClient, database: Database, user: UUID) -> None:
     def message(words: str, at: str, **more: Any) -> None:
         add(database, "sms_messages", user_id=user, phone_number="+14155552671", message_content=words, scheduled_for=at, **more)

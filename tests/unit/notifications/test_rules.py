@@ -80,8 +80,8 @@ def test_every_event_has_words() -> None:
     ("event", "payload", "message"),
     [
         ("task_completed", {"taskId": "t"}, "payload.taskTitle: is required"),
-        ("task_completed", {"taskId": "t", "taskTitle": ""}, "payload.taskTitle: String should have at least 1 character"),
-        ("task_completed", {"taskId": 1, "taskTitle": "x"}, "payload.taskId: Input should be a valid string"),
+        ("task_completed", {"taskId": "t", "taskTitle": ""}, "payload.taskTitle: must not be empty"),
+        ("task_completed", {"taskId": 1, "taskTitle": "x"}, "payload.taskId: expects a string"),
         ("task_completed", {"taskId": "t", "taskTitle": "\x00"}, "payload.taskTitle: must not contain the character NUL"),
         ("brief.completed", {"briefId": "b", "briefDate": "22.11."}, "payload.briefDate: expects a date as YYYY-MM-DD"),
         (
@@ -89,10 +89,10 @@ def test_every_event_has_words() -> None:
             {"taskId": "t", "taskTitle": "x", "dueDate": "2026-11-22T10:00"},
             "payload.dueDate: expects YYYY-MM-DD, or a time with its offset as 2026-11-21T09:00:00Z",
         ),
-        ("phases.ready", {"projectId": "p", "phaseCount": -1}, "payload.phaseCount: Input should be greater than"),
+        ("phases.ready", {"projectId": "p", "phaseCount": -1}, "payload.phaseCount: expects at least"),
         ("system.announcement", {"title": "x", "url": "javascript:alert(1)"}, "payload.url: expects an http(s) address"),
         ("system.announcement", {"title": "x", "url": "//evil.example"}, "payload.url: expects an http(s) address"),
-        ("system.announcement", {"title": "x", "urgent": "yes"}, "payload.urgent: Input should be a valid boolean"),
+        ("system.announcement", {"title": "x", "urgent": "yes"}, "payload.urgent: expects a boolean"),
     ],
 )  # fmt: skip
 def test_a_wrong_payload_is_named(event: str, payload: dict, message: str) -> None:

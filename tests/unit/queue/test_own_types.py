@@ -41,7 +41,7 @@ def test_everything_is_said_in_one_place() -> None:
     assert (known.label, known.queue, known.metadata, known.result) == ("Make thumbnail", "pictures", Wanted, Made)
     assert (known.max_attempts, known.leasable, known.needs_user) == (7, True, True)
     assert "pictures" in queues() and types_of_queues({"pictures"}) == ["make_thumbnail"]
-    with pytest.raises(InvalidMetadata, match=r"metadata.width: Field required"):
+    with pytest.raises(InvalidMetadata, match=r"metadata.width: is required"):
         read_metadata("make_thumbnail", {}, None)
 
 
