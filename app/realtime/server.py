@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -28,6 +29,7 @@ log = structlog.get_logger("realtime")
 
 NAMESPACE = "/"
 JOIN_TIMEOUT = 10  # seconds a subscribe waits for the replay before it
+TOO_MANY = "Too many requests; try again later"
 CONNECT_LOOK = 0.002  # seconds between looks whether the browser has been told that it is connected
 
 
@@ -59,10 +61,10 @@ class Session:
 
 
 class Realtime:
-    """The Socket.IO side of an app."""
+    """The Socket.IO side of an app. `may_ask` counts what a user's browsers ask, and says whether that is still not too much."""
 
-    def __init__(self, socketio: SocketIO, engine: Engine, settings: Settings, feed: Feed):
-        self.socketio, self._engine, self._settings, self._feed = socketio, engine, settings, feed
+    def __init__(self, socketio: SocketIO, engine: Engine, settings: Settings, feed: Feed, may_ask: Callable[[UUID], bool]):
+        self.socketio, self._engine, self._settings, self._feed, self._may_ask = socketio, engine, settings, feed, may_ask
         self._sessions: dict[str, Session] = {}
         self._presence = Presence(engine, socketio.start_background_task)
         self._expiry = Expiry(socketio.start_background_task, socketio.sleep, self._hang_up)
@@ -165,6 +167,8 @@ class Realtime:
     def _on_presence(self, *_: Any) -> dict[str, Any]:
         """Count this connection among its user's that are online, and say which those are."""
         session = self._sessions.get(request.sid)
+        if session is not None and not self._may_ask(session.user_id):
+            return {"status": "ERROR", "error": TOO_MANY}
         if session is None or not session.ready.wait(JOIN_TIMEOUT) or session.since is None:
             return {"status": "ERROR", "error": "Try again"}
         try:
@@ -180,6 +184,8 @@ class Realtime:
         channel = _named(args, "channel")
         if session is None or channel not in rooms_of(session.user_id):
             return {"status": "CHANNEL_ERROR", "error": "This channel is not yours"}
+        if not self._may_ask(session.user_id):
+            return {"status": "CHANNEL_ERROR", "error": TOO_MANY}
         if not session.ready.wait(JOIN_TIMEOUT) or session.since is None:
             return {"status": "CHANNEL_ERROR", "error": "Try again"}
         return {"status": "SUBSCRIBED", "channel": channel, "cursor": str(session.since)}
@@ -188,6 +194,8 @@ class Realtime:
         """Tell what lies between the cursor and what the browser was told since it connected; live events wait meanwhile."""
         session = self._sessions.get(request.sid)
         cursor = read_cursor(_named(args, "cursor"))
+        if session is not None and not self._may_ask(session.user_id):
+            return {"status": "ERROR", "replayed": 0, "error": TOO_MANY}
         if session is None or not session.ready.wait(JOIN_TIMEOUT) or session.since is None:
             return {"status": "ERROR", "replayed": 0, "error": "Try again"}
         session.ready.clear()
@@ -221,8 +229,8 @@ def _named(args: tuple[Any, ...], key: str) -> Any:
     return first.get(key) if isinstance(first, dict) else first
 
 
-def attach_realtime(app: Flask, engine: Engine, settings: Settings, feed: Feed) -> Realtime:
-    """Put Socket.IO in front of `app`. Origins are the business of the gate before it."""
+def attach_realtime(app: Flask, engine: Engine, settings: Settings, feed: Feed, may_ask: Callable[[UUID], bool]) -> Realtime:
+    """Put Socket.IO in front of `app`. Origins, and who connects too often, are the business of the gates before it."""
     socketio = SocketIO(
         app,
         async_mode="gevent",
@@ -234,5 +242,5 @@ def attach_realtime(app: Flask, engine: Engine, settings: Settings, feed: Feed) 
         ping_timeout=20,
     )
     expect_strays(socketio.server)
-    app.extensions["buildos.realtime"] = realtime = Realtime(socketio, engine, settings, feed)
+    app.extensions["buildos.realtime"] = realtime = Realtime(socketio, engine, settings, feed, may_ask)
     return realtime

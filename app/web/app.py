@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -59,7 +60,7 @@ from app.web.cors import OriginGate
 from app.web.endpoint import MAX_BODY
 from app.web.errors import ApiError, register_errors
 from app.web.instruments import Instruments
-from app.web.limits import limit_rates
+from app.web.limits import HandshakeGate, limit_rates, may_ask
 
 log = structlog.get_logger("http")
 
@@ -123,7 +124,8 @@ def create_app(services: Any) -> Flask:
     # Connections of its own: a crowd that comes back at once must not keep requests waiting, nor the other way round.
     feed_engine = make_engine(services.settings, application_name="buildos feed", pool_size=FEED_CONNECTIONS)
     feed = Feed(feed_engine, services.settings.listen_url, TABLES, app.extensions["buildos.instruments"].told)
-    attach_realtime(app, services.engine, services.settings, feed)
+    attach_realtime(app, services.engine, services.settings, feed, partial(may_ask, app))
+    app.wsgi_app = HandshakeGate(app.wsgi_app, app)
     # Outermost, so that it stands before Socket.IO as well.
     app.wsgi_app = OriginGate(app.wsgi_app, services.settings)
     if hops := services.settings.trusted_proxies:

@@ -7,8 +7,10 @@ them, by the address they call from. Without Redis everybody passes, an alert sa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
+from urllib.parse import parse_qs
+from uuid import UUID
 
 import structlog
 from flask import Flask, Response, current_app, request
@@ -98,6 +100,36 @@ def spend(items: int) -> None:
         ends = limiter.storage.get_expiry(allowed.key_for(_counted_as(), "items"))
         current_app.extensions["buildos.instruments"].refused("items")
         raise ApiError(429, "Too many jobs; try again later", retry_after=_seconds(ends))
+
+
+def may_ask(app: Flask, user_id: UUID) -> bool:
+    """Count a message of that user over Socket.IO, as RATE_LIMIT_USER has it, beside the requests; False where it is too much."""
+    return _hit(app, "user", app.extensions["buildos"].settings.rate_limit_user, f"user:{user_id}", "messages") is None
+
+
+class HandshakeGate:
+    """WSGI middleware in front of Socket.IO: counts who begins a connection by the address, as RATE_LIMIT_PUBLIC has it, beside the requests."""
+
+    def __init__(self, wsgi: Callable, app: Flask):
+        self._wsgi, self._app = wsgi, app
+
+    def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
+        begins = environ.get("PATH_INFO", "").startswith("/socket.io") and "sid" not in parse_qs(environ.get("QUERY_STRING", ""))
+        rate = self._app.extensions["buildos"].settings.rate_limit_public
+        ends = _hit(self._app, "public", rate, environ.get("REMOTE_ADDR", ""), "handshakes") if begins else None
+        if ends is None:
+            return self._wsgi(environ, start_response)
+        with self._app.app_context():
+            return error_response(429, MESSAGE, retry_after=_seconds(ends))(environ, start_response)
+
+
+def _hit(app: Flask, limit: str, rate: str, *counted_as: str) -> float | None:
+    """Count one. None, or when there is room again (seconds since 1970) where it is too much."""
+    limiter: Limiter | None = app.extensions.get("buildos.rates")
+    if limiter is None or limiter.limiter.hit(parse(rate), *counted_as):
+        return None
+    app.extensions["buildos.instruments"].refused(limit)
+    return limiter.storage.get_expiry(parse(rate).key_for(*counted_as))
 
 
 LIMIT_OF = {CallerKind.USER: "user", CallerKind.OPEN: "user", CallerKind.SERVICE: "service", CallerKind.ANONYMOUS: "stranger"}

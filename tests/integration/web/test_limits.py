@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from app.settings import SettingsError, load_settings
 from app.web.app import create_app
-from app.web.limits import PAUSE, PassingStorage
+from app.web.limits import PAUSE, PassingStorage, may_ask
 from tests.chaos.proxy import Proxy
 from tests.integration.web.conftest import Parts
 from tests.support.people import add_user
@@ -95,6 +95,28 @@ def test_two_proxies_one_behind_the_other(make: Callable[..., FlaskClient]) -> N
         return get(http, None, "/queue/stats", **forwarded)
 
     assert [call(caller).status_code for caller in ("203.0.113.7", "203.0.113.7", "203.0.113.7", "203.0.113.8")] == [401, 401, 429, 401]
+
+
+def test_who_connects_is_counted_by_address(make: Callable[..., FlaskClient]) -> None:
+    http, path = make(**FEW), "/socket.io/?EIO=4&transport=polling"
+    assert passing(http, None, path) == 4
+    assert get(http, None, f"{path}&x_sid=1&sid=").status_code == 429
+    assert get(http, None, path, address="192.0.2.2").status_code == 200
+    assert get(http, None, f"{path}&sid=unknown").status_code == 400, "who is connected is not counted"
+    assert 'buildos_rate_limited_requests_total{limit="public"} 2.0' in get(http, KEY, "/metrics").text
+    assert get(make(), None, path).status_code == 200
+
+
+def test_what_a_browser_asks_is_counted_by_user(make: Callable[..., FlaskClient], user: UUID, parts: Parts) -> None:
+    app, other = make(**FEW).application, add_user(parts.engine)
+    assert [may_ask(app, user) for _ in range(4)] == [True, True, True, False]
+    assert may_ask(app, other)
+    too_many = {"status": "ERROR", "error": "Too many requests; try again later"}
+    socketio = app.extensions["buildos.realtime"].socketio
+    browser = socketio.test_client(app, auth={"token": token(user)})
+    assert browser.emit("presence", callback=True) == too_many
+    assert browser.emit("resume", {"cursor": "x"}, callback=True) == {**too_many, "replayed": 0}
+    assert browser.emit("subscribe", {"channel": f"user:{user}"}, callback=True) == {**too_many, "status": "CHANNEL_ERROR"}
 
 
 def test_jobs_of_a_bulk_request_are_counted_one_by_one(make: Callable[..., FlaskClient], user: UUID) -> None:
