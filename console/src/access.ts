@@ -1,5 +1,5 @@
 // Who is looking: found out once from the API, with the key or token that is kept for this tab alone.
-import { computed, signal } from '@preact/signals';
+import { batch, computed, signal } from '@preact/signals';
 
 export interface Access {
   authMode: 'open' | 'jwt';
@@ -36,31 +36,58 @@ export const socketAuth = computed(() => ({
   ...(userId.value && access.value?.caller !== 'user' ? { userId: userId.value } : {}),
 }));
 
+/** The API does not accept a key. */
+class Refused extends Error {}
+
+let latest = 0; // the number of the last question: what an older one is answered does not count any more
+
 /** Ask the API who we are. Opens the dialog where a key is needed, or the one we have is not good. */
 export async function findAccess(): Promise<void> {
-  const answer = await fetch('/access', { headers: authorization(), cache: 'no-store' });
-  if (answer.status === 401) {
-    const problem = ((await answer.json()) as { error?: string }).error;
+  try {
+    await take(token.peek());
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
     keep('');
-    asking.value = problem ?? 'That key was not accepted.';
-    return findAccess();
+    asking.value = error.message;
+    await take('');
   }
-  if (!answer.ok) throw new Error(`The API answered ${answer.status}`);
-  access.value = (await answer.json()) as Access;
-  if (access.value.caller === 'anonymous') asking.value ??= '';
-  else asking.value = null;
 }
 
-/** Take a key or token for this tab; an empty one signs out. */
-export async function signIn(given: string): Promise<void> {
-  keep(given.trim());
-  asking.value = null;
-  await findAccess();
+/** Take a key or token for this tab, once the API accepts it; until then what we have stays. Raises Error in words for people. */
+export function signIn(given: string): Promise<void> {
+  return take(given.trim());
 }
 
-export function signOut(): Promise<void> {
-  chooseUser(null);
-  return signIn('');
+/** Forget the key: without one nobody is known, which needs no answer. */
+export function signOut(): void {
+  latest += 1;
+  batch(() => {
+    chooseUser(null);
+    keep('');
+    access.value = { authMode: 'jwt', caller: 'anonymous', operator: false, userId: null };
+    asking.value = '';
+  });
+}
+
+async function take(key: string): Promise<void> {
+  const mine = ++latest;
+  let answer: Response;
+  let body: Access & { error?: string };
+  try {
+    answer = await fetch('/access', { headers: authorization(key), cache: 'no-store' });
+    body = (await answer.json()) as typeof body;
+  } catch {
+    if (mine !== latest) return;
+    throw new Error('The API does not answer.');
+  }
+  if (mine !== latest) return;
+  if (answer.status === 401) throw new Refused(body.error ?? 'That key was not accepted.');
+  if (!answer.ok) throw new Error(`The API answered ${answer.status}.`);
+  batch(() => {
+    keep(key);
+    access.value = body;
+    asking.value = body.caller === 'anonymous' ? (asking.value ?? '') : null;
+  });
 }
 
 export function chooseUser(user: ChosenUser | null): void {
@@ -69,8 +96,8 @@ export function chooseUser(user: ChosenUser | null): void {
   else sessionStorage.removeItem(USER);
 }
 
-export function authorization(): Record<string, string> {
-  return token.value ? { Authorization: `Bearer ${token.value}` } : {};
+export function authorization(key = token.value): Record<string, string> {
+  return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
 function keep(given: string): void {

@@ -1,5 +1,5 @@
 // The API as the pages use it: JSON in and out, errors as one class, the key of the tab sent along.
-import { asking, authorization } from './access';
+import { asking, authorization, token } from './access';
 
 export type Values = Record<string, string | number | boolean | null | undefined>;
 
@@ -36,16 +36,20 @@ export function query(values: Values): string {
 }
 
 async function call<T>(path: string, init: RequestInit): Promise<T> {
+  const key = token.peek();
   let answer: Response;
+  let body: unknown;
   try {
-    answer = await fetch(path, { ...init, headers: { ...authorization(), ...init.headers } });
+    answer = await fetch(path, { ...init, headers: { ...authorization(key), ...init.headers } });
+    // An answer that breaks off is none.
+    body = await (answer.ok && answer.status !== 204 ? answer.json() : answer.json().catch(() => null));
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new ApiError(0, 'The API does not answer.', 'unreachable');
   }
-  const body: unknown = await answer.json().catch(() => null);
   if (answer.ok) return body as T;
   const told = (body ?? {}) as { error?: string; code?: string; details?: unknown };
-  if (answer.status === 401) asking.value ??= told.error ?? 'A key or token is needed.';
+  // Not for what was asked with a key that has been changed for another one since.
+  if (answer.status === 401 && key === token.peek()) asking.value ??= told.error ?? 'A key or token is needed.';
   throw new ApiError(answer.status, told.error ?? `The API answered ${answer.status}.`, told.code ?? 'error', told.details, body);
 }

@@ -61,7 +61,7 @@ const ANSWER = 10_000; // milliseconds the server may take to answer
  *     const live = new Realtime({ userId });
  *     const stop = live.on('changes', changes => rows.apply(changes));
  *     await live.ready();                       // nothing from here on is missed,
- *     rows.load((await fetchJobs()).jobs);      // so load what there is now
+ *     await rows.load(fetchJobs());             // so load what there is now
  */
 export class Realtime {
   status: Status = 'connecting';
@@ -253,6 +253,7 @@ export class Realtime {
 /** Rows by id, from what was loaded and what changed since; a row never goes back to an older state. */
 export class Rows<T extends Row = Row> {
   private rows = new Map<string, T>();
+  private changed: Set<string> | undefined; // what came, changed or went while an answer is awaited
   private readonly table: string;
 
   constructor(table: string) {
@@ -264,17 +265,26 @@ export class Rows<T extends Row = Row> {
     return [...this.rows.values()];
   }
 
-  /** What the API answered takes the place of what was there, but for rows that have changed since. */
-  load(rows: T[]): void {
+  /**
+   * What the API answers takes the place of what was there, but for rows that changed, came or went while the answer was awaited.
+   * Of two answers that are awaited the one asked for last counts. Rejects as `answer` does.
+   */
+  async load(answer: Promise<T[]>): Promise<void> {
+    const changed = (this.changed = new Set());
+    const rows = await answer;
+    if (this.changed !== changed) return;
+    this.changed = undefined;
     const before = this.rows;
-    this.rows = new Map();
-    for (const row of rows) this.rows.set(row.id, newer(before.get(row.id), row));
+    const here = rows.filter(({ id }) => before.has(id) || !changed.has(id));
+    this.rows = new Map(here.map(row => [row.id, newer(before.get(row.id), row)]));
+    for (const [id, row] of before) if (changed.has(id) && !this.rows.has(id)) this.rows.set(id, row);
   }
 
   /** Returns whether anything of it was about these rows. */
   apply(changes: Change[]): boolean {
     const mine = changes.filter(change => change.table === this.table);
     for (const { type, row } of mine) {
+      this.changed?.add(row.id);
       if (type === 'DELETE') this.rows.delete(row.id);
       else this.rows.set(row.id, newer(this.rows.get(row.id), row as T));
     }

@@ -1,5 +1,6 @@
 // Short words on what was just done, in the corner and for screen readers.
 import { signal } from '@preact/signals';
+import { useRef, useState } from 'preact/hooks';
 
 export interface Toast {
   id: number;
@@ -31,4 +32,18 @@ export async function attempt(work: () => Promise<string | void>): Promise<boole
     say((error as Error).message, 'bad');
     return false;
   }
+}
+
+/** `attempt` for a button: whether it is under way, for which the button is disabled, and how to begin; twice at once does nothing. */
+export function useAttempt(): [busy: boolean, run: (work: () => Promise<string | void>) => Promise<boolean>] {
+  const [busy, setBusy] = useState(false);
+  const running = useRef(false);
+  const run = async (work: () => Promise<string | void>) => {
+    if (running.current) return false;
+    setBusy((running.current = true));
+    const good = await attempt(work);
+    setBusy((running.current = false));
+    return good;
+  };
+  return [busy, run];
 }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +36,7 @@ def system(postgres_server, template_database, redis_server, tmp_path_factory: p
     env = {**os.environ, "PYTHONPATH": str(servers.ROOT)}
     folder = tmp_path_factory.mktemp("system")
     with servers.new_database(postgres_server, template_database) as database, running_system(database, redis_url, env, folder) as started:
+        started.sql("update user_brief_preferences set is_active = false")  # at nine in New York too, briefs are those that tests ask for
         yield started
 
 
@@ -42,6 +45,27 @@ def chrome() -> Iterator[Any]:
     """The browser."""
     with chromium.running() as browser:
         yield browser
+
+
+@contextmanager
+def late(page: Any, address: str, method: str = "GET") -> Iterator[None]:
+    """While this lasts the page waits for what the API has answered to `address` (a regular expression); it hears it all in the end."""
+    pattern, answers, holding = re.compile(address), [], True
+
+    def hold(route: Any) -> None:
+        if route.request.method == method and holding:
+            answers.append((route, route.fetch()))
+        else:
+            route.fallback()
+
+    page.route(pattern, hold)
+    yield
+    while not answers:
+        page.wait_for_timeout(20)
+    holding = False
+    for route, answer in answers:
+        route.fulfill(response=answer)
+    page.unroute(pattern, hold)
 
 
 @dataclass
@@ -59,6 +83,10 @@ class Tab:
         self.page.goto(self.system.url + path)
         self.page.locator("h1").wait_for()
         return self.page
+
+    def stop_the_clock(self) -> None:
+        """From here on it is the moment at which the system began, for this page: midnight comes in no test, and no key comes too late."""
+        self.page.clock.set_fixed_time(self.system.began)
 
     def heard(self, message: Any) -> None:
         if message.type == "error" and not self.excused:
@@ -93,6 +121,7 @@ def new_tab(chrome: Any, system: System) -> Iterator[Callable[..., Tab]]:
     yield make
     for tab in tabs:
         tab.page.context.close()
+    for tab in tabs:
         assert tab.errors == []
         assert tab.strangers == []
 

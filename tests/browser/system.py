@@ -9,9 +9,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 
@@ -25,7 +27,7 @@ MODEL = "openai/gpt-4o"
 ASKED = "gpt-4o"  # what the provider is asked for
 SETTINGS = {
     "RETRY_BACKOFF_BASE": "0.05", "QUEUE_POLL_INTERVAL": "500", "QUEUE_HEARTBEAT_INTERVAL": "300",
-    "OPENAI_API_KEY": "sk-test", "LLM_MODELS": MODEL,
+    "OPENAI_API_KEY": "sk-test", "LLM_MODELS": MODEL, "LLM_TIMEOUT": "600",  # a model that is held back is no model that failed
 }  # fmt: skip
 
 
@@ -39,6 +41,7 @@ class System:
     workers: Workers
     model: LLMServer
     user: UUID
+    began: datetime  # what the sample has for today is for this day
     url: str = ""
     _api: Process | None = field(default=None, repr=False)
 
@@ -61,6 +64,10 @@ class System:
     def end(self) -> None:
         if self._api is not None:
             self._api.end()
+
+    def day(self, later: int = 0) -> date:
+        """The day on which it began, where the sample user is, or one `later`; never a day that the calendar of this machine decides."""
+        return self.began.astimezone(ZoneInfo(sample.TIMEZONE)).date() + timedelta(days=later)
 
     def sql(self, statement: str, **values: Any) -> list[Any]:
         """Run one statement as its own transaction; its rows, or nothing."""
@@ -101,7 +108,8 @@ def running_system(database: Database, redis_url: str, env: dict[str, str], fold
     with LLMServer(default=REPLIES) as model:
         env["OPENAI_BASE_URL"] = model.base_url
         with workers_on(database, env, folder) as workers:
-            system = System(database, env, folder, workers, model, sample.ensure(database.engine))
+            began = datetime.now(UTC)
+            system = System(database, env, folder, workers, model, sample.ensure(database.engine, began), began)
             try:
                 beat = ["-m", "celery", "-A", "tasks", "beat", "-s", str(folder / "beat-schedule")]
                 workers.run(*beat)

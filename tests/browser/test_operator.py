@@ -9,13 +9,14 @@ from uuid import uuid4
 import requests
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Tab
+from tests.browser.conftest import Tab, late
 from tests.browser.system import System
 from tests.support.processes import wait_for
 
-INKED = """canvas => {
-  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  return data.some((value, place) => place % 4 === 3 && value > 0);
+THREE_INKED = """() => {
+  const all = [...document.querySelectorAll('figure.chart canvas')];
+  const inked = canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value, place) => place % 4 === 3 && value > 0);
+  return all.length === 3 && all.every(inked);
 }"""
 
 
@@ -46,14 +47,25 @@ def test_jobs_are_filtered_and_the_address_keeps_the_filter(tab: Tab, system: Sy
     for order in ({"result": {"ok": 1}}, {"refuse": "no"}):
         ended(system, system.add_job("other", {**order, "mark": mark}))
     page = tab.open("/console/jobs")
-    page.get_by_role("searchbox").fill(mark)
+    search = page.get_by_role("searchbox")
+    search.fill(f"{mark} ")
+    page.get_by_label("State").select_option("completed")  # before the search has begun
+    expect(page).to_have_url(re.compile(rf"\?(?=.*status=completed)(?=.*text={mark})"))
+    expect(search).to_have_value(f"{mark} ")  # who types on does so where the blank was
     rows = page.get_by_role("region", name="Table of jobs").get_by_role("row")
+    expect(rows).to_have_count(2)
+    page.get_by_label("State").select_option("")
     expect(rows).to_have_count(3)
     page.get_by_label("State").select_option("failed")
     expect(rows).to_have_count(2)
     page.reload()
     expect(rows).to_have_count(2)
-    expect(page.get_by_role("searchbox")).to_have_value(mark)
+    expect(search).to_have_value(mark)
+    with late(page, "/jobs/bulk$", "POST"):
+        page.get_by_role("button", name="Cancel all that match").click()
+        page.get_by_label("State").select_option("completed")
+    expect(page.get_by_role("dialog")).to_contain_text("1 job matches (failed jobs with")  # what was counted, not what is chosen since
+    page.keyboard.press("Escape")
     page.get_by_label("State").select_option("pending")
     expect(page.get_by_text("No job matches")).to_be_visible()
 
@@ -62,9 +74,11 @@ def test_a_job_is_cancelled_on_its_page_and_run_again(tab: Tab, system: System) 
     job = system.add_job("other", {"sleep": 60, "checkpoints": True, "progress": True})
     page = tab.open(f"/console/jobs/{job}")
     expect(page.get_by_role("progressbar", name="Progress of the job")).to_have_attribute("value", "42")
+    page.locator("h1").evaluate("heading => (heading.dataset.same = 'yes')")
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
     expect(page.get_by_role("region", name="History")).to_contain_text("cancelled")
+    expect(page.locator("h1[data-same=yes]")).to_have_count(1)  # the end of a job takes no page away
     page.get_by_role("button", name="Retry").click()
     expect(page.get_by_role("link", name="an earlier job")).to_be_visible()
     again = page.url.rpartition("/")[2]
@@ -75,10 +89,8 @@ def test_a_job_is_cancelled_on_its_page_and_run_again(tab: Tab, system: System) 
 def test_charts_are_drawn(tab: Tab, system: System) -> None:
     ended(system, system.add_job("other", {}))
     page = tab.open("/")
-    charts = page.locator("figure.chart canvas")
-    expect(charts).to_have_count(3)
-    expect(page.get_by_role("img", name="Time a job runs")).not_to_have_attribute("aria-label", "nothing yet")
-    assert [charts.nth(number).evaluate(INKED) for number in range(3)] == [True] * 3
+    expect(page.get_by_role("img", name="Time a job runs")).to_have_attribute("aria-label", re.compile("half within lately"))
+    page.wait_for_function(THREE_INKED)
 
 
 def test_a_type_is_held_back_and_let_go(tab: Tab, system: System) -> None:

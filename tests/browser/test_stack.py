@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Tab
 from tests.browser.system import System
-from tests.browser.test_brief import card, online
+from tests.browser.test_brief import brief_of, card, online
 
 
 def tell(system: System, *titles: str) -> None:
@@ -72,8 +72,8 @@ def test_good_news_close_by_themselves_but_not_while_they_are_read(tab: Tab, sys
 
 def test_view_leads_to_what_was_made(tab: Tab, system: System) -> None:
     page = tab.open("/console/texts")
-    requests.post(f"{system.url}/queue/brief", json={"userId": str(system.user), "briefDate": "2026-12-28"}, timeout=30)
+    requests.post(f"{system.url}/queue/brief", json={"userId": str(system.user), "briefDate": str(system.day(36))}, timeout=30)
     card(page, "Your brief is ready").get_by_role("link", name="View").click()
-    expect(page).to_have_url(f"{system.url}/console/today?date=2026-12-28")
+    expect(page).to_have_url(system.url + brief_of(system, 36))
     expect(page.get_by_role("heading", name="Priorities")).to_be_visible()
     expect(card(page, "Your brief is ready")).to_have_count(0)

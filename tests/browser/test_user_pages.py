@@ -10,16 +10,18 @@ from zoneinfo import ZoneInfo
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Tab
+from tests.browser.conftest import Tab, late
 from tests.browser.system import System
 
 ICS = """BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//t//t//EN\r\nBEGIN:VEVENT\r\nUID:{uid}\r\nDTSTAMP:20260101T000000Z\r\n\
-DTSTART;TZID=America/New_York:20270105T101500\r\nDTEND;TZID=America/New_York:20270105T114500\r\nSUMMARY:Budget review\r\nLOCATION:Room 4\r\n\
+DTSTART;TZID=America/New_York:{day:%Y%m%d}T101500\r\nDTEND;TZID=America/New_York:{day:%Y%m%d}T114500\r\nSUMMARY:Budget review\r\nLOCATION:Room 4\r\n\
 END:VEVENT\r\nEND:VCALENDAR\r\n"""
 
 
 def test_nobody_is_chosen_at_first_and_then_somebody_is(new_tab: Callable[..., Tab]) -> None:
-    page = new_tab(user=False).open("/console/today")
+    tab = new_tab(user=False)
+    tab.stop_the_clock()
+    page = tab.open("/console/today")
     expect(page.get_by_text("Whose page is this to be?")).to_be_visible()
     page.get_by_role("main").get_by_role("button", name="Choose a user").click()
     page.get_by_role("searchbox").fill("sample@")
@@ -43,18 +45,19 @@ def test_a_project_becomes_a_plan(tab: Tab, system: System) -> None:
     expect(page.get_by_role("button", name="Plan anew")).to_be_visible()
 
 
-def test_a_calendar_is_imported_and_a_day_of_it_read(tab: Tab) -> None:
-    page = tab.open("/console/calendar?date=2027-01-05")
+def test_a_calendar_is_imported_and_a_day_of_it_read(tab: Tab, system: System) -> None:
+    day = system.day(44)
+    page = tab.open(f"/console/calendar?date={day}")
     expect(page.get_by_text("Nothing is in the calendar that day")).to_be_visible()
-    page.locator("input[type=file]").set_input_files({"name": "work.ics", "mimeType": "text/calendar", "buffer": ICS.format(uid=uuid4()).encode()})
+    page.locator("input[type=file]").set_input_files({"name": "work.ics", "mimeType": "text/calendar", "buffer": ICS.format(uid=uuid4(), day=day).encode()})
     expect(page.get_by_role("region", name="Events").get_by_role("listitem")).to_contain_text(["10:15–11:45 Budget review · Room 4"])
     page.get_by_role("button", name="The day after").click()
     expect(page.get_by_text("Nothing is in the calendar that day")).to_be_visible()
-    expect(page).to_have_url(re.compile("date=2027-01-06$"))
+    expect(page).to_have_url(re.compile(f"date={system.day(45)}$"))
 
 
 def test_reminders_are_switched_on_and_planned(tab: Tab, system: System) -> None:
-    day = (datetime.now(ZoneInfo("America/New_York")) + timedelta(days=2)).date()
+    day = system.day(2)
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo("America/New_York"))
     system.sql(
         "insert into calendar_events (user_id, title, start_time, end_time) values (:user, 'Call with the bank', :at, :until)",
@@ -64,8 +67,11 @@ def test_reminders_are_switched_on_and_planned(tab: Tab, system: System) -> None
     page.get_by_label("Remind me of events").check()
     page.get_by_label("Phone number").fill("+14155552671")
     page.get_by_label("Minutes before").fill("30")
-    page.get_by_role("button", name="Save").click()
+    with late(page, "/sms/scheduled$", "POST"):
+        page.get_by_role("button", name="Save").click()
+        page.get_by_label("At most a day").fill("3")
     expect(page.get_by_text("Not verified yet")).to_be_visible()
+    expect(page.get_by_label("At most a day")).to_have_value("3")  # entered while it was being saved
     system.sql("update user_sms_preferences set phone_verified = true where user_id = :user", user=system.user)
     page.reload()
     page.get_by_role("button", name="Plan this day now").click()

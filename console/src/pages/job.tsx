@@ -12,7 +12,7 @@ import { JobTable } from '../system/job-table';
 import { jobPath, jobsPath } from '../system/links';
 import { Timeline } from '../system/timeline';
 import { LIVE, type Job, type JobEvent } from '../system/types';
-import { attempt } from '../toasts';
+import { useAttempt } from '../toasts';
 import { Confirm } from '../ui/dialog';
 import { Icon } from '../ui/icon';
 import { Json } from '../ui/json';
@@ -24,30 +24,33 @@ interface Whole { job: Job; events: JobEvent[]; related: Job[] }
 
 /** One job: where it is, how it got there, what it is to do, what came of it; cancel it, or run it again. */
 export default function JobPage({ id = '' }: Parts) {
-  const [settled, setSettled] = useState('');
   const path = jobPath(id).replace('/console', '');
   const load = async (signal: AbortSignal): Promise<Whole> => {
     const [job, { events }, { jobs }] = await Promise.all([
       get<Job>(path, {}, signal), get<{ events: JobEvent[] }>(`${path}/events`, {}, signal), get<{ jobs: Job[] }>(`${path}/related`, {}, signal),
     ]);
-    setSettled(LIVE.includes(job.status) ? '' : id);
     return { job, events, related: jobs };
   };
   // An ended job changes no more, but others may still follow from it.
-  const { data, error, refresh } = useLive(`job ${id}`, load, settled === id ? 10_000 : 1500);
+  const { data, error, refresh } = useLive(`job ${id}`, load, known => (known && !LIVE.includes(known.job.status) ? 10_000 : 1500));
   useChanges(['queue_jobs'], refresh);
   if (!data) {
     return <Page title="Job">{error ? error.status === 404 ? <p>There is no job <code>{id}</code>, or it is not yours. <a href="/console/jobs">All jobs</a></p> : <Failure error={error} retry={refresh} /> : <Loading />}</Page>;
   }
-  return <Shown {...data} error={error} refresh={refresh} />;
+  const { job } = data;
+  return (
+    <Page title={typeLabel(job.job_type)} lead={<span class="job-lead"><Status status={job.status} /><code>{job.queue_job_id}</code></span>} actions={<Actions key={job.id} job={job} refresh={refresh} />}>
+      {error && <Failure error={error} retry={refresh} />}
+      <Shown {...data} />
+    </Page>
+  );
 }
 
-function Shown({ job, events, related, error, refresh }: Whole & { error?: Error; refresh: () => void }) {
+function Shown({ job, events, related }: Whole) {
   const live = LIVE.includes(job.status);
   const result = job.result !== null && job.result !== undefined;
   return (
-    <Page title={typeLabel(job.job_type)} lead={<span class="job-lead"><Status status={job.status} /><code>{job.queue_job_id}</code></span>} actions={<Actions job={job} refresh={refresh} />}>
-      {error && <Failure error={error} retry={refresh} />}
+    <>
       {job.status === 'processing' && (
         <Panel title="Progress" aside={<span aria-live="polite">{job.progress.message}</span>}><Progress value={job.progress.current} label="Progress of the job" /></Panel>
       )}
@@ -67,7 +70,7 @@ function Shown({ job, events, related, error, refresh }: Whole & { error?: Error
         </div>
       </div>
       {related.length > 0 && <Panel title="Jobs that belong to it" aside="what it led to, and came from"><JobTable jobs={related} label="Table of related jobs" /></Panel>}
-    </Page>
+    </>
   );
 }
 
@@ -98,12 +101,10 @@ function At({ at }: { at: string }) {
 function Actions({ job, refresh }: { job: Job; refresh: () => void }) {
   const { route } = useLocation();
   const [asking, setAsking] = useState(false);
-  const [busy, setBusy] = useState(false);
+  const [busy, run] = useAttempt();
   const path = jobPath(job.id).replace('/console', '');
   const work = async (what: () => Promise<string | void>) => {
-    setBusy(true);
-    await attempt(what);
-    setBusy(false);
+    await run(what);
     setAsking(false);
     refresh();
   };

@@ -10,7 +10,7 @@ import { Empty, Failure, Loading, Status } from '../ui/states';
 /** The mail that was sent, and whether it was opened and its links followed. */
 export default function MailPage() {
   const [{ cursor = '' }, change] = useQuery();
-  const { data, error, refresh } = useLive(`mail ${cursor}`, signal => get<{ mails: Mail[]; nextCursor: string | null }>('/mail', { limit: 50, cursor }, signal), cursor ? 0 : 4000);
+  const { data, error, refresh } = useLive(`mail ${cursor}`, signal => get<{ mails: Mail[]; nextCursor: string | null }>('/mail', { limit: 50, cursor }, signal), cursor ? 0 : 4000, true);
   return (
     <Page title="Mail" lead="What was sent, newest first. On one’s own machine it goes to a folder, the outbox, and not to anybody.">
       {error && <Failure error={error} retry={refresh} />}

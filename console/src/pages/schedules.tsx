@@ -1,10 +1,9 @@
-import { useState } from 'preact/hooks';
 import { get, send } from '../api';
 import { plural, words } from '../format';
 import { useLive } from '../live';
 import { jobsPath } from '../system/links';
 import type { Schedule } from '../system/types';
-import { attempt } from '../toasts';
+import { useAttempt } from '../toasts';
 import { Icon } from '../ui/icon';
 import { Page, Panel } from '../ui/page';
 import { Empty, Failure, Loading, Status, Time } from '../ui/states';
@@ -31,15 +30,13 @@ export default function Schedules() {
 }
 
 function One({ schedule, refresh }: { schedule: Schedule; refresh: () => void }) {
-  const [busy, setBusy] = useState(false);
+  const [busy, start] = useAttempt();
   const known = ABOUT[schedule.name];
   const run = async () => {
-    setBusy(true);
-    await attempt(async () => {
+    await start(async () => {
       const { queued } = await send<{ queued: number }>('POST', `/schedules/${schedule.name}/run`);
       return queued ? `It ran and queued ${plural(queued, 'job')}.` : 'It ran. There was nothing to queue that is not queued already.';
     });
-    setBusy(false);
     refresh();
   };
   return (

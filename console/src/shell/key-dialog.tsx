@@ -5,18 +5,20 @@ import { Dialog } from '../ui/dialog';
 /** Asks for the service key or a user's token. It is kept for this tab and sent to this server alone. */
 export function KeyDialog() {
   const [given, setGiven] = useState('');
-  const [trying, setTrying] = useState(false);
+  const [sent, setSent] = useState<string | null>(null); // the key whose answer is awaited
   if (asking.value === null) return null;
   const submit = async (event: Event) => {
     event.preventDefault();
-    setTrying(true);
+    setSent(given);
+    asking.value = '';
     try {
       await signIn(given);
-      setGiven('');
+      // What was typed while the answer was awaited is another key.
+      setGiven(now => (now === given ? '' : now));
     } catch (error) {
       asking.value = (error as Error).message;
     } finally {
-      setTrying(false);
+      setSent(now => (now === given ? null : now));
     }
   };
   return (
@@ -27,7 +29,7 @@ export function KeyDialog() {
         <label class="field">Key or token
           <input type="password" autoComplete="off" spellcheck={false} required autoFocus value={given} onInput={event => setGiven(event.currentTarget.value)} />
         </label>
-        <p class="actions"><button class="primary" disabled={trying || !given.trim()}>Continue</button></p>
+        <p class="actions"><button class="primary" disabled={!given.trim() || given === sent}>Continue</button></p>
       </form>
     </Dialog>
   );

@@ -1,5 +1,5 @@
 import { useLocation } from 'preact-iso';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { isOperator } from '../access';
 import { menu } from '../routes';
 import { Dialog } from '../ui/dialog';
@@ -12,12 +12,12 @@ export function Shortcuts() {
   const { route } = useLocation();
   const pages = [...(isOperator.value ? menu('operator') : []), ...menu('user')];
 
+  const begun = useRef(0); // when `g` was pressed
   useEffect(() => {
-    let begun = 0;
     const pressed = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector('dialog[open]')) return;
-      const page = Date.now() - begun < PAUSE ? pages.find(({ key }) => key === event.key) : undefined;
-      begun = event.key === 'g' && !page ? Date.now() : 0;
+      const page = Date.now() - begun.current < PAUSE ? pages.find(({ key }) => key === event.key) : undefined;
+      begun.current = event.key === 'g' && !page ? Date.now() : 0;
       if (page) route(page.path);
       else if (event.key === '?') setHelp(true);
       else if (event.key === '/') document.querySelector<HTMLInputElement>('main input[type=search]')?.focus();

@@ -29,7 +29,7 @@ export function TopBar() {
         )}
         <div class="foot">
           <a href="/docs">API</a>
-          {access.value?.authMode === 'jwt' && known && <button type="button" class="link" onClick={() => void signOut()}>Forget the key</button>}
+          {access.value?.authMode === 'jwt' && known && <button type="button" class="link" onClick={signOut}>Forget the key</button>}
           <ThemeSwitch />
         </div>
       </div>

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { send } from '../api';
 import { count, words } from '../format';
 import { typeLabel } from '../job-types';
-import { attempt } from '../toasts';
+import { useAttempt } from '../toasts';
 import { Confirm } from '../ui/dialog';
 import { Icon } from '../ui/icon';
 import { Panel } from '../ui/page';
@@ -47,24 +47,23 @@ function Count({ type, status, jobs }: { type: string; status: JobStatus; jobs: 
 
 function Pause({ type, paused, refresh }: { type: string; paused: boolean; refresh: () => void }) {
   const [asking, setAsking] = useState(false);
-  const [busy, setBusy] = useState(false);
-  const set = async () => {
-    setBusy(true);
-    await attempt(async () => {
-      await send('POST', paused ? '/queue/resume' : '/queue/pause', { jobType: type });
-      return paused ? `“${typeLabel(type)}” goes on.` : `“${typeLabel(type)}” is paused: no more of its jobs begin.`;
+  const [busy, run] = useAttempt();
+  // What the button said when it was pressed: somebody else may have paused or resumed it meanwhile.
+  const set = async (pause: boolean) => {
+    await run(async () => {
+      await send('POST', pause ? '/queue/pause' : '/queue/resume', { jobType: type });
+      return pause ? `“${typeLabel(type)}” is paused: no more of its jobs begin.` : `“${typeLabel(type)}” goes on.`;
     });
-    setBusy(false);
     setAsking(false);
     refresh();
   };
   return (
     <>
-      <button type="button" class="small quiet" disabled={busy} title={paused ? 'Resume' : 'Pause'} aria-label={`${paused ? 'Resume' : 'Pause'} ${typeLabel(type)}`} onClick={() => (paused ? void set() : setAsking(true))}>
+      <button type="button" class="small quiet" disabled={busy} title={paused ? 'Resume' : 'Pause'} aria-label={`${paused ? 'Resume' : 'Pause'} ${typeLabel(type)}`} onClick={() => (paused ? void set(false) : setAsking(true))}>
         <Icon name={paused ? 'play' : 'pause'} />
       </button>
       {asking && (
-        <Confirm title={`Pause “${typeLabel(type)}”?`} verb="Pause" busy={busy} onYes={() => void set()} onClose={() => setAsking(false)}>
+        <Confirm title={`Pause “${typeLabel(type)}”?`} verb="Pause" busy={busy} onYes={() => void set(true)} onClose={() => setAsking(false)}>
           <p>From now on none of its jobs begins, on any worker. What runs finishes, what waits keeps its place until the type is resumed.</p>
         </Confirm>
       )}

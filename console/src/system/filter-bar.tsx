@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { words } from '../format';
 import { typeLabel, typeNames } from '../job-types';
 import { useQuery } from '../query';
@@ -12,12 +12,17 @@ const TYPING = 350; // milliseconds without a key until a search begins
 export function FilterBar() {
   const [query, change] = useQuery();
   const [choosing, setChoosing] = useState(false);
+  const [cleared, setCleared] = useState(0);
   const set = (name: string, value: string) => change({ [name]: value, cursor: '' }, true);
   const between = Boolean(query.after || query.before) || query.added === 'between';
   const chosen = Object.keys(query).some(name => name !== 'cursor');
+  const clear = () => {
+    setCleared(cleared + 1); // what is being typed as well
+    change(Object.fromEntries(Object.keys(query).map(name => [name, ''])));
+  };
   return (
     <form class="filters" role="search" aria-label="Filter jobs" onSubmit={event => event.preventDefault()}>
-      <Text value={query.text ?? ''} onText={value => set('text', value)} />
+      <Text key={cleared} value={query.text ?? ''} onText={value => set('text', value)} />
       <label class="field">State
         <select value={query.status ?? ''} onChange={event => set('status', event.currentTarget.value)}>
           <option value="">any</option>
@@ -48,7 +53,7 @@ export function FilterBar() {
           ? <button type="button" onClick={() => set('user', '')} title={query.user}>one user · show all</button>
           : <button type="button" aria-haspopup="dialog" onClick={() => setChoosing(true)}>anybody</button>}
       </div>
-      {chosen && <button type="button" class="quiet clear" onClick={() => change(Object.fromEntries(Object.keys(query).map(name => [name, ''])))}>Clear</button>}
+      {chosen && <button type="button" class="quiet clear" onClick={clear}>Clear</button>}
       {choosing && <UserDialog title="Whose jobs?" onClose={() => setChoosing(false)} onChoose={user => set('user', user.id)} />}
     </form>
   );
@@ -56,10 +61,19 @@ export function FilterBar() {
 
 function Text({ value, onText }: { value: string; onText: (text: string) => void }) {
   const [typed, setTyped] = useState(value);
-  useEffect(() => setTyped(value), [value]);
+  const told = useRef(value); // what the address got from here, or gave: only another value takes the place of what is being typed
   useEffect(() => {
-    if (typed === value) return;
-    const timer = setTimeout(() => onText(typed.trim()), TYPING);
+    if (value === told.current) return;
+    told.current = value;
+    setTyped(value);
+  }, [value]);
+  useEffect(() => {
+    const text = typed.trim();
+    if (text === told.current) return;
+    const timer = setTimeout(() => {
+      told.current = text;
+      onText(text);
+    }, TYPING);
     return () => clearTimeout(timer);
   }, [typed]);
   return (

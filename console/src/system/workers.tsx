@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { send } from '../api';
 import { plural } from '../format';
-import { attempt } from '../toasts';
+import { useAttempt } from '../toasts';
 import { Confirm } from '../ui/dialog';
 import { Panel } from '../ui/page';
 import { Empty, Loading, Status, Time } from '../ui/states';
@@ -42,19 +42,21 @@ function Row({ process, refresh }: { process: Process; refresh: () => void }) {
 
 function Drain({ process, refresh }: { process: Process; refresh: () => void }) {
   const [asking, setAsking] = useState(false);
-  const set = async () => {
+  const [busy, run] = useAttempt();
+  // What the button said when it was pressed: somebody else may have done it meanwhile.
+  const set = async (drain: boolean) => {
     setAsking(false);
-    await attempt(async () => {
-      await send('POST', process.draining ? '/workers/resume' : '/workers/drain', { worker: process.name });
-      return process.draining ? `${process.name} takes jobs again.` : `${process.name} finishes what it has and takes nothing more.`;
+    await run(async () => {
+      await send('POST', drain ? '/workers/drain' : '/workers/resume', { worker: process.name });
+      return drain ? `${process.name} finishes what it has and takes nothing more.` : `${process.name} takes jobs again.`;
     });
     refresh();
   };
   return (
     <>
-      <button type="button" class="small" onClick={() => (process.draining ? void set() : setAsking(true))}>{process.draining ? 'Take jobs again' : 'Drain'}</button>
+      <button type="button" class="small" disabled={busy} onClick={() => (process.draining ? void set(false) : setAsking(true))}>{process.draining ? 'Take jobs again' : 'Drain'}</button>
       {asking && (
-        <Confirm title="Drain this worker?" verb="Drain" onYes={() => void set()} onClose={() => setAsking(false)}>
+        <Confirm title="Drain this worker?" verb="Drain" onYes={() => void set(true)} onClose={() => setAsking(false)}>
           <p><b>{process.name}</b> finishes the jobs it runs and takes nothing more; what waited for it goes to other workers. Stop it once it is drained, or have it take jobs again.</p>
         </Confirm>
       )}

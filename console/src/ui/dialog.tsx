@@ -1,19 +1,24 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef } from 'preact/hooks';
 import { Icon } from './icon';
 
 /** A modal dialog of the browser's own: it keeps the focus, Escape closes it, and the focus goes back to where it was. */
 export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const pressed = useRef(false); // beside the dialog: a text marked in it may be let go there
   const label = useId();
-  useEffect(() => {
+  // Before anything is drawn: the next key is for the dialog.
+  useLayoutEffect(() => {
     const before = document.activeElement as HTMLElement | null;
     dialog.current?.showModal();
     dialog.current?.querySelector<HTMLElement>('[autofocus], input, .primary')?.focus();
     return () => before?.focus?.();
   }, []);
   return (
-    <dialog ref={dialog} aria-labelledby={label} onClose={onClose} onClick={event => event.target === dialog.current && onClose()}>
+    <dialog
+      ref={dialog} aria-labelledby={label} onClose={onClose}
+      onPointerDown={event => (pressed.current = event.target === dialog.current)} onClick={event => pressed.current && event.target === dialog.current && onClose()}
+    >
       <div class="dialog">
         <header><h2 id={label}>{title}</h2><button type="button" class="quiet" aria-label="Close" onClick={onClose}><Icon name="close" /></button></header>
         {children}

@@ -1,8 +1,8 @@
 // The brief of a day: made while one watches, and read.
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo } from 'preact/hooks';
 import { get, send } from '../api';
-import { useLive } from '../live';
-import { attempt } from '../toasts';
+import { useLive, useOutdated } from '../live';
+import { attempt, useAttempt } from '../toasts';
 import { Icon } from '../ui/icon';
 import { Panel } from '../ui/page';
 import { Empty, Failure, Loading, Progress, Time } from '../ui/states';
@@ -22,19 +22,20 @@ interface Written {
 }
 
 export function Brief({ user, day }: { user: string; day: string }) {
-  const { data, error, refresh } = useLive(`brief ${user} ${day}`, signal => find(user, day, signal), 60_000);
+  const brief = useLive(`brief ${user} ${day}`, signal => find(user, day, signal), 60_000);
+  const { data, error, refresh } = brief;
   useChanges(['daily_briefs'], refresh);
   const job = liveJob(jobs.value, 'generate_daily_brief', each => each.metadata.briefDate === day);
-  const [asking, setAsking] = useState(false);
-  const make = async () => {
-    setAsking(true);
+  const outdated = useOutdated(Boolean(job), brief);
+  const [asking, run] = useAttempt();
+  const make = () => {
     const again = data?.generation_status === 'completed';
-    await attempt(async () => void (await send('POST', '/queue/brief', { userId: user, briefDate: day, forceImmediate: true, ...(again ? { forceRegenerate: true } : {}) })));
-    setAsking(false);
+    return run(async () => void (await send('POST', '/queue/brief', { userId: user, briefDate: day, forceImmediate: true, ...(again ? { forceRegenerate: true } : {}) })));
   };
   const waits = job && Date.parse(job.scheduled_for) > Date.now() + 60_000 && job.status === 'pending';
   const making = job && !waits;
   const ready = data?.generation_status === 'completed' && data.summary_html !== null;
+  const coming = data === undefined || (outdated && !ready);
   const button = (words: string, kind?: string) => (
     <button type="button" class={kind} disabled={asking || Boolean(making)} onClick={() => void make()}><Icon name={ready ? 'retry' : 'play'} />{words}</button>
   );
@@ -49,8 +50,8 @@ export function Brief({ user, day }: { user: string; day: string }) {
         </div>
       )}
       {waits && <p class="soft">It is going to be written <Time at={job.scheduled_for} />. {button('Write it now', 'small')}</p>}
-      {error && !data && <Failure error={error} retry={refresh} />}
-      {data === undefined ? !error && <Loading /> : ready ? <Reading brief={data!} /> : !job && (
+      {error && coming && <Failure error={error} retry={refresh} />}
+      {coming ? !job && !error && <Loading /> : ready ? <Reading brief={data!} /> : !job && (
         data?.generation_status === 'failed' ? (
           <div class="failure" role="alert"><b>The brief could not be written.</b><p>{data.generation_error ?? 'No reason was given.'}</p>{button('Try again')}</div>
         ) : (

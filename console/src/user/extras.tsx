@@ -8,9 +8,7 @@ import { Stack } from './stack';
 export function Extras() {
   const id = userId.value;
   const known = access.value !== null && access.value.caller !== 'anonymous';
-  // Who follows hears the first change only if it listens before the connection is there.
-  useEffect(() => (id && known ? followNotices(id) : undefined), [id, known]);
-  useEffect(startSession, []);
+  useEffect(() => startSession(followNotices), []);
   if (!id || !known) return null;
   return (
     <>

@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import { get, send } from '../api';
 import { useLive } from '../live';
-import { attempt } from '../toasts';
+import { attempt, useAttempt } from '../toasts';
 import { Page, Panel } from '../ui/page';
 import { Empty, Failure, Loading, Time } from '../ui/states';
 import { ofUser } from './need-user';
@@ -31,19 +31,20 @@ const MOST = 100;
 function Inbox({ user }: { user: string }) {
   const [unread, setUnread] = useState(false);
   const [limit, setLimit] = useState(A_PAGE);
-  const { data, error, refresh } = useLive(`inbox ${user} ${unread} ${limit}`, signal => get<List>(`/users/${user}/notifications`, { limit, unread: unread || null }, signal), 60_000);
+  const { data, error, refresh } = useLive(`inbox ${user} ${unread} ${limit}`, signal => get<List>(`/users/${user}/notifications`, { limit, unread: unread || null }, signal), 60_000, true);
   useChanges(['notifications'], refresh);
   const read = (told: Told[]) => attempt(async () => {
     for (const { id } of told) await send('POST', `/users/${user}/notifications/${id}/read`);
     refresh();
   });
-  const test = () => attempt(async () => {
+  const [busy, run] = useAttempt();
+  const test = () => run(async () => {
     const payload = { title: 'This is how it looks', body: 'A notification in the app. It waits in this list until you have read it.' };
     await send('POST', '/queue/notification', { userId: user, channel: 'in-app', eventType: 'system.announcement', payload });
   });
   const waiting = data?.notifications.filter(told => !told.readAt) ?? [];
   return (
-    <Page title="Notifications" lead={data && (data.unreadCount ? `${data.unreadCount} not read` : 'All are read')} actions={<button type="button" onClick={() => void test()}>Send a test</button>}>
+    <Page title="Notifications" lead={data && (data.unreadCount ? `${data.unreadCount} not read` : 'All are read')} actions={<button type="button" disabled={busy} onClick={() => void test()}>Send a test</button>}>
       {error && <Failure error={error} retry={refresh} />}
       <Panel title="Inbox" aside={(
         <>

@@ -1,6 +1,6 @@
 // What the stack of notifications holds: kept for the tab, so that it is there again after a reload, and nothing appears twice.
 import { signal } from '@preact/signals';
-import { get, send } from '../api';
+import { ApiError, get, send } from '../api';
 import { jobs, listen, profile, type Job } from './session';
 import { dayAndClock, shortDay } from './days';
 import { KINDS, LIVE, pageOf } from './work';
@@ -70,10 +70,16 @@ async function catchUp(userId: string): Promise<void> {
   const latest = jobs.peek();
   const listed = new Set(latest.map(job => job.id));
   const others = stack.peek().notices.filter(notice => notice.jobId && LIVE_NOTICE.has(notice.status) && !listed.has(notice.key));
-  const further = await Promise.all(others.map(notice => get<Job>(`/jobs/${notice.key}`).catch(() => null)));
-  if (owner !== userId) return;
   for (const job of [...latest].reverse()) noteJob(job, false);
-  others.forEach((notice, number) => (further[number] ? noteJob(further[number], false) : close(notice.key)));
+  await Promise.all(others.map(async notice => {
+    try {
+      const job = await get<Job>(`/jobs/${notice.key}`);
+      if (owner === userId) noteJob(job, false);
+    } catch (error) {
+      // A job that is gone has no more to say; of one that could not be asked after the next connection asks again.
+      if (owner === userId && error instanceof ApiError && error.status === 404) close(notice.key);
+    }
+  }));
 }
 
 const LIVE_NOTICE = new Set(['waiting', 'processing']);

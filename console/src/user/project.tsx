@@ -1,9 +1,9 @@
 // A project as a plan: made while one watches, phase after phase on a line of time.
 import { useState } from 'preact/hooks';
 import { get, send } from '../api';
-import { useLive } from '../live';
+import { useLive, useOutdated } from '../live';
 import { duration } from '../format';
-import { attempt } from '../toasts';
+import { attempt, useAttempt } from '../toasts';
 import { Icon } from '../ui/icon';
 import { Page, Panel } from '../ui/page';
 import { Empty, Failure, Loading, Progress, Time } from '../ui/states';
@@ -50,14 +50,16 @@ const METHODS: [string, string][] = [
 
 function ProjectPage({ user, id = '' }: { user: string; id?: string }) {
   const list = useLive(`projects ${user}`, signal => get<{ projects: Project[] }>(`/users/${user}/projects`, {}, signal), 60_000);
-  const { data, error, refresh } = useLive(`plan ${id}`, signal => get<Plan>(`/projects/${id}/phases`, {}, signal), 60_000);
+  const plan = useLive(`plan ${id}`, signal => get<Plan>(`/projects/${id}/phases`, {}, signal), 60_000);
+  const { data, error, refresh } = plan;
   useChanges(['phases', 'queue_jobs'], () => (refresh(), list.refresh()));
   const project = list.data?.projects.find(each => each.id === id);
   const job = liveJob(jobs.value, 'generate_phases', each => each.metadata.projectId === id);
+  const outdated = useOutdated(Boolean(job), plan);
   return (
     <Page title={project?.name ?? 'Project'} lead={project?.description ?? undefined} actions={<a class="button" href="/console/projects"><Icon name="left" />All projects</a>}>
       {error && (error.status === 404 ? <Empty title="There is no such project">It may be gone, or belong to somebody else. <a href="/console/projects">All projects</a></Empty> : <Failure error={error} retry={refresh} />)}
-      {!error && !data && <Loading />}
+      {!error && (!data || outdated) && <Loading />}
       {job && (
         <Panel title="A plan is being made">
           <div class="making">
@@ -68,28 +70,26 @@ function ProjectPage({ user, id = '' }: { user: string; id?: string }) {
           </div>
         </Panel>
       )}
-      {data && !job && <Make user={user} id={id} planned={data.phases.length > 0} tasks={(project?.open_tasks ?? 1) > 0} />}
+      {data && !job && !outdated && <Make user={user} id={id} planned={data.phases.length > 0} tasks={(project?.open_tasks ?? 1) > 0} />}
       {data && data.phases.length > 0 && <PlanShown plan={data} />}
       {data && data.backlogTasks.length > 0 && (
         <Panel title={data.phases.length ? 'In no phase' : 'Tasks'} aside={`${data.backlogTasks.length}`}>
           <ul class="agenda">{data.backlogTasks.map(task => <TaskLine key={task.id} task={task} />)}</ul>
         </Panel>
       )}
-      {data && data.phases.length === 0 && data.backlogTasks.length === 0 && !job && <Empty title="The project has no open tasks">A plan is made from open tasks; add some in the app first.</Empty>}
+      {data && data.phases.length === 0 && data.backlogTasks.length === 0 && !job && !outdated && <Empty title="The project has no open tasks">A plan is made from open tasks; add some in the app first.</Empty>}
     </Page>
   );
 }
 
 function Make({ user, id, planned, tasks }: { user: string; id: string; planned: boolean; tasks: boolean }) {
   const [method, setMethod] = useState('schedule_in_phases');
-  const [asking, setAsking] = useState(false);
+  const [asking, run] = useAttempt();
   if (!tasks) return null;
   const make = async (event: globalThis.Event) => {
     event.preventDefault();
-    setAsking(true);
     const options = { scheduling_method: method, ...(planned ? { regenerate: true } : {}) };
-    await attempt(async () => void (await send('POST', '/queue/phases', { userId: user, projectId: id, options })));
-    setAsking(false);
+    await run(async () => void (await send('POST', '/queue/phases', { userId: user, projectId: id, options })));
   };
   return (
     <form class="make panel" onSubmit={make} aria-label="Make a plan">

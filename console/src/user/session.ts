@@ -1,8 +1,8 @@
 // The chosen user's one connection: every page and the stack of notifications hear of changes through it.
-import { effect, signal } from '@preact/signals';
+import { effect, signal, untracked } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { access, token, userId } from '../access';
-import { get } from '../api';
+import { ApiError, get } from '../api';
 import { Realtime, Rows, type Change, type Connection, type Row, type Status } from '../realtime';
 
 export interface Job extends Row {
@@ -42,6 +42,7 @@ export const jobs = signal<Job[]>([]);
 export const profile = signal<Profile | null>(null);
 
 const LATEST = 50; // jobs looked at when the page is opened
+const AGAIN = 5_000; // milliseconds until what could not be loaded is asked for again
 const hearing = new Set<Hearing>();
 const telling = new Set<Telling>();
 const reloading = new Set<() => void>();
@@ -64,15 +65,22 @@ export function reconnect(): void {
   live?.retry();
 }
 
-/** Keep a connection for whoever is chosen, for as long as the console is open. */
-export function startSession(): () => void {
+/**
+ * Keep a connection for whoever is chosen, for as long as the console is open. `follow` is called before each connection, so that
+ * it hears the first change; it returns how to stop.
+ */
+export function startSession(follow: (userId: string) => () => void): () => void {
   return effect(() => {
     const id = userId.value;
     token.value; // another token is another connection
     const known = access.value !== null && access.value.caller !== 'anonymous';
     if (!id || !known) return;
-    const started = begin(id);
-    return () => started.close();
+    const stop = untracked(() => follow(id));
+    const started = untracked(() => begin(id));
+    return () => {
+      started.close();
+      stop();
+    };
   });
 }
 
@@ -85,15 +93,23 @@ function begin(id: string): Realtime {
   profile.value = null;
 
   const settle = async () => {
-    const [who, latest] = await Promise.all([get<Profile>(`/users/${id}`), get<{ jobs: Job[] }>(`/users/${id}/jobs`, { limit: LATEST })]);
+    const latest = get<{ jobs: Job[] }>(`/users/${id}/jobs`, { limit: LATEST }).then(answer => answer.jobs);
+    const [who] = await Promise.all([get<Profile>(`/users/${id}`), rows.load(latest)]);
     if (live !== mine || mine.status === 'closed') return;
     profile.value = who;
-    rows.load(latest.jobs);
     jobs.value = rows.all;
     reloading.forEach(reload => reload());
   };
-  // Pages say for themselves what they could not load, and the next connection tries again.
-  const retell = () => void settle().catch(() => undefined);
+  // Pages say for themselves what they could not load. A lost connection comes back with all of it; one that stays asks again.
+  let later: ReturnType<typeof setTimeout> | undefined;
+  const retell = () => {
+    clearTimeout(later);
+    if (live !== mine || mine.status === 'closed') return;
+    settle().catch(error => {
+      const refused = error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429;
+      if (mine.status === 'online' && !refused) later = setTimeout(retell, AGAIN);
+    });
+  };
   mine.on('status', (status, reason) => {
     if (live !== mine) return;
     connection.value = { status, reason, since: Date.now() };

@@ -1,8 +1,8 @@
 // The stack of notifications: bottom right on every page, five at most, each small until it is opened.
 import { useLocation } from 'preact-iso';
-import { useLayoutEffect } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 import { jobPath } from '../system/links';
-import { attempt } from '../toasts';
+import { useAttempt } from '../toasts';
 import { Dialog } from '../ui/dialog';
 import { Icon } from '../ui/icon';
 import { Progress } from '../ui/states';
@@ -28,11 +28,15 @@ export function Stack() {
 
 function Card({ notice, open }: { notice: Notice; open: boolean }) {
   const { key, status, title, message, percent, closesAt } = notice;
-  useClosing(key, closesAt, open);
+  const [under, setUnder] = useState(false);
+  useClosing(key, closesAt, open || under);
   const busy = status === 'processing' || status === 'waiting';
-  const stay = () => hold(key);
+  const left = () => {
+    setUnder(false);
+    hold(key);
+  };
   return (
-    <article class={`notice ${status}`} onMouseMove={stay} onFocusCapture={stay}>
+    <article class={`notice ${status}`} onMouseMove={() => setUnder(true)} onMouseLeave={left} onFocusCapture={() => hold(key)}>
       <Mark status={status} />
       <button type="button" class="about" aria-haspopup="dialog" onClick={() => expand(key)}>
         <b>{title}</b>
@@ -53,6 +57,7 @@ function Large({ notice }: { notice: Notice }) {
   const { key, title, message, status, percent } = notice;
   const busy = status === 'processing' || status === 'waiting';
   const steps = stepsOf(notice);
+  const [cancelling, run] = useAttempt();
   return (
     <Dialog title={title} onClose={() => expand(null)}>
       {busy && <Progress value={percent} label={title} />}
@@ -60,7 +65,7 @@ function Large({ notice }: { notice: Notice }) {
       {steps.length > 0 && <Steps steps={steps} />}
       {notice.jobId && <p class="small-print"><a href={jobPath(notice.jobId)} onClick={() => expand(null)}>{notice.jobId}</a></p>}
       <p class="actions">
-        {busy && notice.jobId && <button type="button" class="danger" onClick={() => void attempt(() => cancel(notice))}>Cancel it</button>}
+        {busy && notice.jobId && <button type="button" class="danger" disabled={cancelling} onClick={() => void run(() => cancel(notice))}>Cancel it</button>}
         <button type="button" onClick={() => close(key)}>Dismiss</button>
         <button type="button" onClick={() => expand(null)}>Minimise</button>
         <Actions notice={notice} large />
@@ -72,9 +77,10 @@ function Large({ notice }: { notice: Notice }) {
 function Actions({ notice, large }: { notice: Notice; large?: boolean }) {
   const { route } = useLocation();
   const { status, view, title } = notice;
+  const [trying, run] = useAttempt();
   const size = large ? 'primary' : 'small';
   if ((status === 'error' || status === 'cancelled') && notice.jobId) {
-    return <button type="button" class={size} aria-label={`Try again: ${title}`} onClick={() => void attempt(() => retry(notice))}>Try again</button>;
+    return <button type="button" class={size} disabled={trying} aria-label={`Try again: ${title}`} onClick={() => void run(() => retry(notice))}>Try again</button>;
   }
   if ((status !== 'success' && status !== 'told') || !view) return null;
   const follow = (event: Event) => {
@@ -91,10 +97,10 @@ function Mark({ status }: { status: Notice['status'] }) {
   return <Icon name={({ success: 'check', error: 'alert', cancelled: 'stop', told: 'mail' } as const)[status]} />;
 }
 
-/** Close a notice when its time has come: not while it is open, and not while the tab is hidden. */
-function useClosing(key: string, closesAt: number | null, open: boolean): void {
+/** Close a notice when its time has come: not while it is read (open, or under the pointer), and not while the tab is hidden. */
+function useClosing(key: string, closesAt: number | null, read: boolean): void {
   useLayoutEffect(() => {
-    if (closesAt === null || open) return;
+    if (closesAt === null || read) return;
     let timer: ReturnType<typeof setTimeout>;
     const plan = () => {
       clearTimeout(timer);
@@ -107,5 +113,5 @@ function useClosing(key: string, closesAt: number | null, open: boolean): void {
       clearTimeout(timer);
       document.removeEventListener('visibilitychange', seen);
     };
-  }, [key, closesAt, open]);
+  }, [key, closesAt, read]);
 }

@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import { get, send } from '../api';
 import { useLive } from '../live';
-import { attempt } from '../toasts';
+import { useAttempt } from '../toasts';
 import { Page, Panel } from '../ui/page';
 import { Empty, Failure, Loading, Status } from '../ui/states';
 import { DaySwitch, useDay } from './day-switch';
@@ -43,22 +43,23 @@ function TextsPage({ user }: { user: string }) {
   const wishes = useLive(`wishes ${user}`, signal => get<{ schedule: Wishes[] }>('/sms/scheduled', { userId: user }, signal), 0);
   useChanges(['sms_messages', 'queue_jobs'], refresh);
   const wish = wishes.data ? wishes.data.schedule[0] ?? null : undefined;
-  const plan = () => attempt(async () => {
-    await send('POST', '/queue/bulk', { jobs: [{ jobType: 'schedule_daily_sms', userId: user, metadata: { date: day, timezone: data!.timezone, leadTimeMinutes: wish?.lead_time_minutes ?? 15 } }] });
+  const [planning, run] = useAttempt();
+  const plan = (timezone: string) => run(async () => {
+    await send('POST', '/queue/bulk', { jobs: [{ jobType: 'schedule_daily_sms', userId: user, metadata: { date: day, timezone, leadTimeMinutes: wish?.lead_time_minutes ?? 15 } }] });
     return 'The reminders of that day are being planned';
   });
   return (
     <Page title="Text messages" lead="A reminder goes out before each event of the day." actions={day && <DaySwitch day={day} go={go} />}>
       {error && <Failure error={error} retry={refresh} />}
       <div class="home">
-        <Panel title={day ? dayInWords(day) : 'Messages'} aside={wish?.enabled && day && <button type="button" class="small" onClick={() => void plan()}>Plan this day now</button>}>
+        <Panel title={day ? dayInWords(day) : 'Messages'} aside={wish?.enabled && data && <button type="button" class="small" disabled={planning} onClick={() => void plan(data.timezone)}>Plan this day now</button>}>
           {!data ? !error && <Loading /> : data.messages.length === 0 ? <Empty title="No text message that day">{why(wish)}</Empty> : (
             <ol class="agenda texts">{data.messages.map(message => <Line key={message.id} message={message} timezone={data.timezone} />)}</ol>
           )}
         </Panel>
         <Panel title="How you are reminded">
           {wishes.error && <Failure error={wishes.error} retry={wishes.refresh} />}
-          {wish === undefined ? !wishes.error && <Loading /> : <Form key={JSON.stringify(wish)} user={user} wishes={wish} saved={wishes.refresh} />}
+          {wish === undefined ? !wishes.error && <Loading /> : <Form user={user} wishes={wish} saved={wishes.refresh} />}
         </Panel>
       </div>
     </Page>
@@ -85,6 +86,7 @@ function Line({ message, timezone }: { message: Message; timezone: string }) {
   );
 }
 
+/** What is entered stays as it is, whatever is loaded anew meanwhile. */
 function Form({ user, wishes, saved }: { user: string; wishes: Wishes | null; saved: () => void }) {
   const [wish, setWish] = useState(() => ({
     enabled: wishes?.enabled ?? false,
@@ -94,33 +96,32 @@ function Form({ user, wishes, saved }: { user: string; wishes: Wishes | null; sa
     quiet_hours_end: wishes?.quiet_hours_end ?? '07:00',
     daily_sms_limit: wishes?.daily_sms_limit ?? 10,
   }));
-  const [saving, setSaving] = useState(false);
+  const change = (to: Partial<typeof wish>) => setWish(now => ({ ...now, ...to }));
+  const [saving, run] = useAttempt();
   const save = async (event: globalThis.Event) => {
     event.preventDefault();
-    setSaving(true);
     const { phone_number: number, ...rest } = wish;
-    const good = await attempt(async () => {
+    const good = await run(async () => {
       await send('POST', '/sms/scheduled', { userId: user, ...rest, ...(number ? { phone_number: number } : {}) });
       return 'Saved';
     });
-    setSaving(false);
     if (good) saved();
   };
   const number = (name: 'lead_time_minutes' | 'daily_sms_limit', label: string, most: number) => (
     <label class="field">{label}
-      <input type="number" min={0} max={most} required value={wish[name]} onInput={event => setWish({ ...wish, [name]: event.currentTarget.valueAsNumber || 0 })} />
+      <input type="number" min={0} max={most} required value={wish[name]} onInput={event => change({ [name]: event.currentTarget.valueAsNumber || 0 })} />
     </label>
   );
   const time = (name: 'quiet_hours_start' | 'quiet_hours_end', label: string) => (
     <label class="field">{label}
-      <input type="time" value={wish[name]} required onInput={event => setWish({ ...wish, [name]: event.currentTarget.value })} />
+      <input type="time" value={wish[name]} required onInput={event => change({ [name]: event.currentTarget.value })} />
     </label>
   );
   return (
     <form class="wishes" onSubmit={save}>
-      <label class="check"><input type="checkbox" checked={wish.enabled} onChange={event => setWish({ ...wish, enabled: event.currentTarget.checked })} /> Remind me of events</label>
+      <label class="check"><input type="checkbox" checked={wish.enabled} onChange={event => change({ enabled: event.currentTarget.checked })} /> Remind me of events</label>
       <label class="field">Phone number
-        <input type="tel" placeholder="+14155552671" pattern="\+[1-9][0-9]{6,14}" title="With the country's code, as +14155552671" value={wish.phone_number} onInput={event => setWish({ ...wish, phone_number: event.currentTarget.value.trim() })} />
+        <input type="tel" placeholder="+14155552671" pattern="\+[1-9][0-9]{6,14}" title="With the country's code, as +14155552671" value={wish.phone_number} onInput={event => change({ phone_number: event.currentTarget.value.trim() })} />
       </label>
       {wishes?.phone_number && <p class="soft">{wishes.opted_out ? 'Has answered STOP' : wishes.phone_verified ? 'Verified' : 'Not verified yet: nothing is sent to it'}</p>}
       <div class="pair">{number('lead_time_minutes', 'Minutes before', 1440)}{number('daily_sms_limit', 'At most a day', 10_000)}</div>
