@@ -35,9 +35,12 @@ class OperatorCalls(ABC):
         """Users by a part of their name or address, or by id."""
         return self._call("GET", "/users", a.UsersReply, params=given(text=text, limit=limit)).users
 
-    def jobs(self, *, limit: int = 20, cursor: str | None = None, **filter: Any) -> j.AllJobsReply:
-        """Everybody's jobs, newest first, by type, status, userId, text, before and after (aware)."""
-        return self._call("GET", "/jobs", j.AllJobsReply, params=given(limit=limit, cursor=cursor, **_written(filter)))
+    def jobs(
+        self, *, limit: int = 20, cursor: str | None = None, archived: bool = False, **filter: Any
+    ) -> j.AllJobsReply:
+        """Everybody's jobs, or those of the archive, newest first, by type, status, userId, text, before and after (aware)."""
+        params = given(limit=limit, cursor=cursor, archived="true" if archived else None, **_written(filter))
+        return self._call("GET", "/jobs", j.AllJobsReply, params=params)
 
     def related_jobs(self, job_id: str) -> list[s.Job]:
         """The jobs that one led to or came from, oldest first; a user's token does for its own."""

@@ -1,7 +1,7 @@
 """Everybody's jobs, newest first, a page at a time; what is looked through for one page is bounded, whatever the filter.
 
-Ids grow with time, so the newest come from the primary key. Archived jobs are found by their id alone; ids that a client made itself
-lie before all others, and are not found by a time before which jobs were added.
+Ids grow with time, so the newest come from the primary key, of the archive as well, which is a list of its own. Ids that a client
+made itself lie before all others, and are not found by a time before which jobs were added.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _PAGE = f"select {_COLUMNS} from (select * {_WINDOW}"
 _PAGE_END = f" order by id desc limit :most) looked_at where {MATCHES} order by id desc limit :limit"
 _LAST = f"select id, created_at {_WINDOW}"
 _LAST_END = " order by id desc limit 1 offset :most - 1"
-# States other than `completed`, and users, have indexes of their own, so that of them the newest are looked at alone.
+_ARCHIVED_PAGE, _ARCHIVED_LAST = (query.replace("from queue_jobs", "from queue_jobs_archive") for query in (_PAGE, _LAST))
+# States other than `completed`, and users, have indexes of their own, so that of them the newest are looked at alone; in the archive
+# users have.
 _OF_STATE = {"": "", **{status: f" and status = '{status}'" for status in (*LIVE, *RETRIABLE)}}
 _OF_USER = {False: "", True: " and user_id = :user_id"}
 
@@ -44,20 +46,30 @@ class Page:
 
 
 def list_jobs(
-    conn: Connection, wanted: JobFilter, *, limit: int, cursor: str | None = None, most: int = MOST_LOOKED_AT
+    conn: Connection,
+    wanted: JobFilter,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    archived: bool = False,
+    most: int = MOST_LOOKED_AT,
 ) -> Page:
-    """The newest jobs of a filter, before the cursor, among the `most` newest that it looks at. Raises InvalidCursor."""
+    """The newest jobs of a filter, before the cursor, among the `most` newest that it looks at; of the archive, or of the queue.
+
+    Raises InvalidCursor.
+    """
     before = as_uuid(cursor) if cursor is not None else None
     if cursor is not None and before is None:
         raise InvalidCursor("not a cursor of this list")
-    window = _OF_STATE.get(wanted.status or "", "") + _OF_USER[wanted.user_id is not None]
+    page, last = (_ARCHIVED_PAGE, _ARCHIVED_LAST) if archived else (_PAGE, _LAST)
+    window = ("" if archived else _OF_STATE.get(wanted.status or "", "")) + _OF_USER[wanted.user_id is not None]
     values = {**vars(wanted), "cursor": before, "most": most, "limit": limit + 1}
-    rows = conn.execute(text(_PAGE + window + _PAGE_END), values).all()
+    rows = conn.execute(text(page + window + _PAGE_END), values).all()
     jobs = [JobRow(*row) for row in rows[:limit]]
     if len(rows) > limit:
         return Page(jobs, str(jobs[-1].id), None)
-    last = conn.execute(text(_LAST + window + _LAST_END), values).first()
-    return Page(jobs, str(last.id), last.created_at) if last else Page(jobs, None, None)
+    end = conn.execute(text(last + window + _LAST_END), values).first()
+    return Page(jobs, str(end.id), end.created_at) if end else Page(jobs, None, None)
 
 
 _RELATED = text(

@@ -48,6 +48,13 @@ def parse_instant(value: Any) -> datetime:
     return instant
 
 
+def parse_word(value: Any) -> bool:
+    """`true` or `false`, as a query says it. Raises ValueError saying what is expected."""
+    if value in ("true", "false"):
+        return value == "true"
+    raise ValueError("expects true or false")
+
+
 def parse_timezone(value: Any) -> str:
     """An IANA time zone by its name. Raises ValueError for anything else, paths included."""
     if isinstance(value, str) and value in _timezones():
@@ -77,6 +84,9 @@ Text = Annotated[StrictStr, AfterValidator(_storable)]
 
 Flag = StrictBool
 """true or false, never a word or a number."""
+
+QueryFlag = Annotated[bool, BeforeValidator(parse_word)]
+"""The same in a query, where all are words."""
 
 Day = Annotated[date, BeforeValidator(parse_date), WithJsonSchema({"type": "string", "format": "date"})]
 Instant = Annotated[datetime, BeforeValidator(parse_instant), WithJsonSchema({"type": "string", "format": "date-time"})]

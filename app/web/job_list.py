@@ -12,7 +12,7 @@ from app.queue.listing import list_jobs, related_jobs
 from app.queue.reads import InvalidCursor, iso
 from app.web.endpoint import endpoint, reading
 from app.web.errors import invalid
-from app.web.fields import Limit
+from app.web.fields import Limit, QueryFlag
 from app.web.job_filter import WhichJobs, job_filter
 from app.web.people import known_job
 from app.web.schemas import Job, JobsReply, Reply
@@ -23,6 +23,7 @@ blueprint = Blueprint("job_list", __name__)
 
 
 class AllJobsQuery(WhichJobs):
+    archived: QueryFlag = Field(False, description="The jobs of the archive, which ended long ago, in place of the others.")
     limit: Limit = 20
     cursor: Annotated[str, Field(max_length=MAX_CURSOR)] | None = None
 
@@ -39,10 +40,11 @@ class RelatedJobsReply(Reply):
 
 @endpoint(blueprint, "GET", "/jobs", query=AllJobsQuery, reply=AllJobsReply, operator=True)
 def get_jobs(query: AllJobsQuery) -> Response:
-    """Everybody's jobs, newest first; archived ones are found by their id alone"""
+    """Everybody's jobs, or those of the archive, newest first"""
     with reading() as conn:
         try:
-            page = list_jobs(conn, job_filter(conn, query), limit=query.limit, cursor=query.cursor)
+            wanted = job_filter(conn, query)
+            page = list_jobs(conn, wanted, limit=query.limit, cursor=query.cursor, archived=query.archived)
         except InvalidCursor as error:
             raise invalid("cursor", str(error)) from None
     return unless_unchanged(

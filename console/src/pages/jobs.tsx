@@ -20,17 +20,17 @@ export default function JobsPage() {
   const [query, change] = useQuery();
   const { cursor = '' } = query;
   // Only the newest are asked for again and again: an older page stays as it was.
-  const { data, error, refresh } = useLive(`jobs ${write(query)}`, signal => get<Jobs>('/jobs', { ...filterOf(query), limit: PAGE, cursor }, signal), cursor ? 0 : 3000, true);
+  const { data, error, refresh } = useLive(`jobs ${write(query)}`, signal => get<Jobs>('/jobs', { ...filterOf(query), archived: query.archived, limit: PAGE, cursor }, signal), cursor ? 0 : 3000, true);
   const filtered = Object.keys(query).some(name => name !== 'cursor');
   return (
-    <Page title="Jobs" lead={cursor ? 'An older page: it stands still.' : 'Newest first, kept up to date.'} actions={<Bulk query={query} filter={filterOf(query)} refresh={refresh} />}>
+    <Page title="Jobs" lead={cursor ? 'An older page: it stands still.' : 'Newest first, kept up to date.'} actions={!query.archived && <Bulk query={query} filter={filterOf(query)} refresh={refresh} />}>
       <FilterBar />
       {error && <Failure error={error} retry={refresh} />}
       <Panel title={filtered ? 'Jobs that match' : 'All jobs'} aside={data && <Found jobs={data} first={!cursor} />}>
         {!data ? !error && <Loading /> : data.jobs.length > 0 ? <JobTable jobs={data.jobs} label="Table of jobs" /> : data.searchedTo ? (
           <Empty title="Nothing found yet">Looked through everything back to {moment(data.searchedTo)}. Search further, or narrow the filter.</Empty>
         ) : filtered ? (
-          <Empty title="No job matches">Take a part of the filter away. Jobs that ended long ago are in the archive: open one by its id, or look at its user.</Empty>
+          <Empty title="No job matches">Take a part of the filter away. {query.archived ? 'Jobs that ended lately are not in the archive yet.' : 'Jobs that ended long ago are in the archive.'}</Empty>
         ) : (
           <Empty title="No job yet">Queue a first one: choose a user in the menu and generate a brief, or type <code>.venv/bin/buildos brief --user sample@buildos.example</code></Empty>
         )}

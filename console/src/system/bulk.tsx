@@ -33,7 +33,7 @@ export function Bulk({ query, filter, refresh }: { query: Query; filter: Values;
     const { changed, refused } = await call(what, false);
     setAsked(null);
     refresh();
-    return `${plural(changed, 'job')} ${WORDS[what.action].done}.${refused ? ` ${count(refused)} could not be: what they are to do does not fit their type any more.` : ''}`;
+    return `${plural(changed, 'job')} ${WORDS[what.action].done}.${refused ? ` ${count(refused)} could not be: it does not fit their type any more, or is being done already.` : ''}`;
   });
 
   return (

@@ -8,7 +8,7 @@ import { STATUSES } from './types';
 
 const TYPING = 350; // milliseconds without a key until a search begins
 
-/** Type, state, user, text and time; all of it in the address. */
+/** Type, state, place, user, text and time; all of it in the address. */
 export function FilterBar() {
   const [query, change] = useQuery();
   const [choosing, setChoosing] = useState(false);
@@ -33,6 +33,12 @@ export function FilterBar() {
         <select value={query.type ?? ''} onChange={event => set('type', event.currentTarget.value)}>
           <option value="">any</option>
           {typeNames().map(type => <option key={type} value={type}>{typeLabel(type)}</option>)}
+        </select>
+      </label>
+      <label class="field">Where
+        <select value={query.archived ?? ''} onChange={event => set('archived', event.currentTarget.value)}>
+          <option value="">queue</option>
+          <option value="true">archive</option>
         </select>
       </label>
       <label class="field">Added

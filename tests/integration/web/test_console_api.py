@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from werkzeug.serving import make_server
@@ -134,6 +135,28 @@ def test_a_search_ends_and_says_how_far_it_went(database, sql):
         assert [job.id for job in listing.list_jobs(conn, JobFilter(status="failed"), limit=5, most=2).jobs] == [wanted]
 
 
+def test_the_archive_is_a_list_of_its_own(http, database, sql):
+    ada = sql.user()
+    old = [sql.in_state(status, user=ada if n % 2 else None) for n, status in enumerate(["completed", "failed", "cancelled", "failed"])]
+    archived = [sql.job(job)["queue_job_id"] for job in reversed(old)]
+    # As in life they ended in different months.
+    sql.run("select archive_jobs('{completed,failed,cancelled}', clock_timestamp() + interval '1 hour', %s, 9)", UUID(int=0))
+    sql.run("select add_archive_month(clock_timestamp() - interval '40 days')")
+    sql.run("update queue_jobs_archive set processed_at = processed_at - interval '40 days' where id = any(%s)", old[1:3])
+    here = sql.job(sql.in_state("failed"))["queue_job_id"]
+    assert names(http.get("/jobs")) == names(http.get("/jobs?archived=false")) == [here]
+    first = http.get("/jobs?archived=true&limit=3").json
+    second = http.get("/jobs", query_string={"archived": "true", "cursor": first["nextCursor"]}).json
+    assert [job["queue_job_id"] for job in [*first["jobs"], *second["jobs"]]] == archived and second["nextCursor"] is None
+    assert names(http.get(f"/jobs?archived=true&status=failed&userId={ada}")) == archived[::2]
+    assert names(http.get("/jobs?archived=true&status=pending")) == []
+    assert http.get(f"/jobs/{archived[0]}").json["id"] == str(old[-1])
+    assert http.get("/jobs?archived=1").json["error"] == "archived: expects true or false"
+    with database.engine.connect() as conn:
+        page = listing.list_jobs(conn, JobFilter(status="completed"), limit=5, most=2, archived=True)
+        assert page.jobs == [] and page.searched_to is not None and page.next_cursor == str(old[2])
+
+
 def test_a_user_nobody_is(http):
     for nobody in ("x", "00000000-0000-4000-8000-000000000000"):
         assert http.get(f"/jobs?userId={nobody}").json == {"error": "User not found", "code": "not_found"}
@@ -202,6 +225,7 @@ def test_each_method_of_the_client_does_what_it_says(app, sql, now):
         sql.run("select fold_queue_counts()")
         assert client.access().operator and [found.id for found in client.find_users("ada")] == [str(user)]
         assert [job.id for job in client.jobs(status="failed", after=now - timedelta(hours=1)).jobs] == [str(failed)]
+        assert client.jobs(archived=True).jobs == []
         assert [job.id for job in client.related_jobs(str(failed))] == [str(waiting)]
         assert sum(figure.added for figure in client.figures("day", job_type="other").figures) == 2
         assert [group.last_job for group in client.failures(1)] == [str(failed)]
