@@ -18,6 +18,7 @@ from sqlalchemy import Connection, create_engine, pool, text
 from sqlalchemy.exc import OperationalError
 
 from app.settings import get_settings, sqlalchemy_url
+from app.settings_files import SettingsError
 
 log = logging.getLogger("alembic.env")
 
@@ -69,4 +70,10 @@ def _wait_for_others(connection: Connection) -> None:
         time.sleep(0.2)
 
 
-_main()
+try:
+    _main()
+except (OperationalError, psycopg.OperationalError, SettingsError) as error:
+    if context.config.cmd_opts is None:
+        raise  # inside the program, which has its own words for it
+    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    raise SystemExit(f"alembic: {said}") from None
