@@ -18,6 +18,13 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
+# For a statement that is a transaction of its own: before `:user_id` in a coalesce, as an argument of the function that it calls. Arguments
+# are reckoned before the function begins, so all that it does has the user's rights. Always null: it stands in for nothing.
+ACT_FIRST = (
+    "cast(nullif(set_config('request.jwt.claims', :acting_claims, true), :acting_claims) as uuid), "
+    "cast(nullif(set_config('role', :acting_role, true), :acting_role) as uuid)"
+)
+
 READER = "authenticated"  # looks at the user's own rows
 WRITER = "authenticated_writer"  # changes them too, where requests do
 
@@ -42,6 +49,12 @@ def is_acting() -> bool:
     return _user.get() is not None
 
 
+def own_values() -> dict[str, str] | None:
+    """What ACT_FIRST needs for whoever `acting_as` names; None for the program itself."""
+    user = _user.get()
+    return None if user is None else {"acting_claims": _claims(user), "acting_role": WRITER}
+
+
 def let_act(engine: Engine) -> None:
     """From now on transactions of this engine, and of those derived from it, act for whoever `acting_as` names."""
     event.listen(engine, "begin", _begin)
@@ -62,6 +75,10 @@ def owner_rights(conn: Connection) -> Iterator[None]:
             conn.execute(_BECOME, {"role": WRITER})
 
 
+def _claims(user: UUID) -> str:
+    return json.dumps({"sub": str(user), "role": READER})
+
+
 def _begin(conn: Connection) -> None:
     user = _user.get()
     if user is None:
@@ -72,7 +89,7 @@ def _begin(conn: Connection) -> None:
     role = READER if conn.get_execution_options().get("reading") else WRITER
     try:
         with driver.pipeline():
-            driver.execute(_ACT, (role, json.dumps({"sub": str(user), "role": READER})))
+            driver.execute(_ACT, (role, _claims(user)))
     except psycopg.Error as error:
         lost = conn.dialect.is_disconnect(error, driver, None)
         if lost:

@@ -11,8 +11,6 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from app.db.acting import is_acting
-
 PATIENCE = 5.0  # seconds to find out
 T = TypeVar("T")
 
@@ -55,18 +53,17 @@ def transaction(engine: Engine, patience: float = PATIENCE) -> Iterator[Connecti
 
 def repeated(engine: Engine, statement: Callable[[Connection], T], patience: float = PATIENCE) -> T:
     """Run one statement as a transaction of its own, and again when its answer was lost: only for one that finds what it made
-    the first time. One round trip, where `transaction` takes four; for a user, whose rights end with a transaction, three.
+    the first time. One round trip, where `transaction` takes four. A user's statement has to bring his rights along:
+    `app/db/acting.py ACT_FIRST`.
 
     Raises sqlalchemy's error when it surely was not done, OutcomeUnknown when the database stays away for `patience` seconds.
     """
-    begun = engine if is_acting() else engine.execution_options(isolation_level="AUTOCOMMIT")
+    begun = engine.execution_options(isolation_level="AUTOCOMMIT")
     end: float | None = None  # of the patience, once an answer was lost
     while True:
         try:
             with begun.connect() as conn:
-                result = statement(conn)
-                conn.commit()  # says nothing where the statement was its own transaction
-                return result
+                return statement(conn)
         except SQLAlchemyError as error:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 end = end or time.monotonic() + patience

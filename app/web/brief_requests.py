@@ -8,15 +8,20 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Engine, text
 
+from app.db.acting import ACT_FIRST, acting_as, own_values
 from app.db.commit import repeated
 from app.logs import current_traceparent
 from app.queue.adding import TRACE, to_json
 from app.queue.catalog import JOB_TYPES
 from app.web.schemas import QueueBriefRequest
 
-_QUEUE = text(
-    f"select * from queue_brief_job(coalesce(cast({TRACE} as uuid), :user_id), :now, :key_suffix, :scheduled_for, cast(:brief_date as date), :timezone, "
-    ":force_immediate, :force_regenerate, cast(:options as jsonb), :max_attempts)"
+_WISHES = (
+    ":now, :key_suffix, :scheduled_for, cast(:brief_date as date), :timezone, "
+    ":force_immediate, :force_regenerate, cast(:options as jsonb), :max_attempts"
+)
+_QUEUE = text(f"select * from queue_brief_job(coalesce(cast({TRACE} as uuid), :user_id), {_WISHES})")
+_QUEUE_AS_USER = text(
+    f"select * from queue_brief_job(coalesce(cast({TRACE} as uuid), {ACT_FIRST}, :user_id), {_WISHES})"
 )
 
 
@@ -49,5 +54,8 @@ def queue_brief(engine: Engine, user_id: UUID, wanted: QueueBriefRequest, now: d
         "options": to_json(wanted.options.model_dump(exclude_none=True) if wanted.options else {}, "options"),
         "max_attempts": JOB_TYPES["generate_daily_brief"].max_attempts,
     }
-    row = repeated(engine, lambda conn: conn.execute(_QUEUE, asked).first())
+    own = own_values()
+    queue = _QUEUE if own is None else _QUEUE_AS_USER
+    with acting_as(None):  # the statement takes the user's rights by itself
+        row = repeated(engine, lambda conn: conn.execute(queue, {**asked, **(own or {})}).first())
     return QueuedBrief(*row) if row else None

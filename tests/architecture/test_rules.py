@@ -175,4 +175,5 @@ def test_who_leaves_a_users_rights_is_known() -> None:
     assert found == {
         ("app/web/calendar.py", "owner_rights"), ("app/web/calendar.py", "acting_as"), ("app/web/notifications.py", "owner_rights"),
         ("app/web/phases.py", "owner_rights"), ("app/web/phases.py", "acting_as"), ("app/db/meters.py", "acting_as"),
+        ("app/web/brief_requests.py", "acting_as"),
     }  # fmt: skip

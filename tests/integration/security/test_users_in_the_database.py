@@ -6,11 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
-from app.db.acting import WRITER, acting_as, let_act
+from app.db.acting import ACT_FIRST, WRITER, acting_as, let_act, own_values
+from app.web.brief_requests import queue_brief
+from app.web.schemas import QueueBriefRequest
 from tests.integration.security.conftest import World
 from tests.support import filling
 from tests.support.jobs import Client
@@ -118,6 +123,22 @@ def test_a_writing_request_reaches_own_rows_alone(world: World, table: str) -> N
         if world.sql.value("select has_table_privilege(%s, %s, 'DELETE')", WRITER, table):
             client.run(f"delete from {table}")
     assert world.sql.value(f"select count(*) from {table} where user_id = %s", world.bob) > 0
+
+
+def test_a_statement_that_is_its_own_transaction_is_the_users_too(world: World) -> None:
+    engine, now = world.app.extensions["buildos"].engine, datetime(2033, 1, 2, tzinfo=UTC)
+    wanted = QueueBriefRequest(userId=str(world.bob), briefDate="2033-01-02")
+    for _ in range(6):  # prepared after a while
+        with acting_as(world.ada):
+            assert queue_brief(engine, world.bob, wanted, now) is None, "for Ada there is no Bob"
+            mine = queue_brief(engine, world.ada, wanted, now)
+            broken = text(f"select generate_series(1, length(coalesce({ACT_FIRST}, cast(:id as uuid))::text) / 0)")
+            with pytest.raises(DBAPIError, match="division by zero"), engine.connect() as conn:
+                conn.execute(broken, {**own_values(), "id": world.ada})
+        theirs = queue_brief(engine, world.bob, wanted, now)
+        ((role, user, *_),) = world.run(KEY, ME)
+        assert (role, user) == (world.sql.value("select current_user"), "None")
+    assert [world.sql.job(job.job_id)["user_id"] for job in (mine, theirs)] == [world.ada, world.bob]
 
 
 def test_many_at_once_keep_apart(world: World) -> None:
