@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from app.db.connections import count_connections
+from app.db.connections import Connections, count_connections
 from app.queue.alerts import Alert, current_alerts
 from app.queue.catalog import JOB_TYPES, queues
 from app.queue.figures import time_bounds
@@ -152,7 +152,7 @@ class State:
     processes: list[str]
     alerts: list[Alert]
     paused: list[str]
-    connections: int
+    connections: Connections
 
 
 def read_state(conn: Connection, settings: Settings, now: datetime, *, broker_there: bool = True) -> State:

@@ -176,6 +176,7 @@ def _log(response: Response) -> Response:
     write = log.warning if response.status_code >= 500 else log.debug if quiet else log.info
     about = {"job": _on_one_line(str(g.job)[:200])} if g.get("job") else {}
     write(f"{request.method} {_on_one_line(request.path[:200])}", status=response.status_code, ms=round(seconds * 1000, 1), **about)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
     if (span := g.get("span")) is not None:
         failed = f"status {response.status_code}" if response.status_code >= 500 else None
         tracing.end(span[0], failed, **{"http.response.status_code": response.status_code})

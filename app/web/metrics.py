@@ -42,7 +42,7 @@ def _from_the_database() -> list[Metric]:
     with reading() as conn:
         state = read_state(conn, services().settings, services().clock.now(), broker_there=there)
     loads = state.loads.items()
-    connections = {"database": state.connections, "realtime": current_app.extensions["buildos.realtime"].connections}
+    connections = {"database": state.connections.open, "database_limit": state.connections.allowed, "realtime": current_app.extensions["buildos.realtime"].connections}
     return [
         _gauge("buildos_jobs", "Jobs by type and state.", ["job_type", "status"], [((r["job_type"], r["status"]), r["count"]) for r in state.stats]),
         *_job_times(state.measures),
@@ -54,7 +54,7 @@ def _from_the_database() -> list[Metric]:
         _gauge("buildos_processes", "Processes that gave a sign of life.", ["kind"], [((k,), state.processes.count(k)) for k in ("worker", "beat")]),
         _gauge("buildos_alert", "The measure of an alert while it is raised: failures, seconds, or the number missing.", ["name"], [((a.name,), a.value) for a in state.alerts]),
         _gauge("buildos_paused", "Job types that are held back.", ["job_type"], [((name,), 1) for name in state.paused]),
-        _gauge("buildos_connections", "Connections to the database, from anywhere, and of browsers to this API process.", ["kind"], [((k,), n) for k, n in connections.items()]),
+        _gauge("buildos_connections", "Connections to the database, from anywhere, how many it takes, and those of browsers to this API process.", ["kind"], [((k,), n) for k, n in connections.items()]),
     ]  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def samples(answer):
     }  # fmt: skip
 
 
-def test_what_there_is_is_told(http, busy):
+def test_what_there_is_is_told(http, parts, busy):
     found = samples(http.get("/metrics"))
     assert found["buildos_jobs", "other", "pending"] == 2 and found["buildos_jobs", "other", "processing"] == 1
     assert found["buildos_jobs_added_total", "other"] == 5
@@ -56,6 +56,9 @@ def test_what_there_is_is_told(http, busy):
     assert found["buildos_processes", "worker"] == 0 and found["buildos_alert", "no_worker"] == 1
     assert found["buildos_paused", "send_sms"] == 1
     assert found["buildos_connections", "database"] >= 1 and found["buildos_connections", "realtime"] == 0
+    with parts.engine.connect() as conn:
+        most, reserved = (int(conn.execute(text(f"show {name}_connections")).scalar_one()) for name in ("max", "superuser_reserved"))
+    assert found["buildos_connections", "database_limit"] == most - reserved
 
 
 def test_a_second_api_process_tells_the_same(http, parts, busy):

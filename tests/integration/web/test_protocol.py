@@ -112,6 +112,11 @@ def test_an_error_can_be_read_across_origins(http):
     assert answer.status_code == 404 and answer.headers["Access-Control-Allow-Origin"] == "https://build-os.com"
 
 
+@pytest.mark.parametrize("path", ["/health", "/jobs/x", "/email/track/open/x", "/nowhere", "/docs"])
+def test_a_browser_takes_an_answer_for_what_it_says_it_is(http, path):
+    assert http.get(path).headers.getlist("X-Content-Type-Options") == ["nosniff"]
+
+
 def test_socketio_answers_allowed_origins(http):
     answer = http.get("/socket.io/?EIO=4&transport=polling", headers={"Origin": "https://build-os.com"})
     assert answer.status_code == 200
