@@ -11,6 +11,7 @@ import pytest
 from celery import Celery
 from sqlalchemy import text
 
+from tests.acceptance.conftest import Running
 from tests.support.processes import Workers, add, history, job, wait_all, wait_for, wait_status
 from tests.support.servers import Database
 
@@ -37,7 +38,7 @@ def test_a_thousand_jobs_of_one_statement_complete_once_each(database: Database,
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 def test_every_pool_runs_fails_and_retries(database: Database, workers: Workers, pool: str) -> None:
-    workers.start("-P", pool, "-c", "2")
+    workers.start("-P", pool, "-c", "2", typed=True)
     good, bad, again = (
         add(database, result={"n": 1})[0],
         add(database, refuse="no such phone")[0],
@@ -55,15 +56,15 @@ def test_every_pool_runs_fails_and_retries(database: Database, workers: Workers,
     ]  # fmt: skip
 
 
-def test_a_job_runs_at_most_max_attempts_times(database: Database, workers: Workers, tmp_path: Path) -> None:
-    workers.start()
+def test_a_job_runs_at_most_max_attempts_times(running: Running, tmp_path: Path) -> None:
+    database = running.database
     failed = wait_status(database, add(database, fail="never", ledger=str(tmp_path / "ledger"))[0])
     assert (failed.status, failed.attempts, failed.error_message) == ("failed", 3, "RuntimeError: never")
     assert len((tmp_path / "ledger").read_text().splitlines()) == 3
 
 
-def test_a_poison_job_ends_failed_and_the_worker_lives_on(database: Database, workers: Workers) -> None:
-    workers.start()
+def test_a_poison_job_ends_failed_and_the_worker_lives_on(running: Running) -> None:
+    database = running.database
     poison = add(database, kill="child")[0]
     ended = wait_status(database, poison)
     assert ended.status == "failed" and ended.attempts == 3
@@ -71,8 +72,8 @@ def test_a_poison_job_ends_failed_and_the_worker_lives_on(database: Database, wo
     assert wait_status(database, add(database)[0]).status == "completed"
 
 
-def test_bad_metadata_fails_at_once_with_the_field_named(database: Database, workers: Workers) -> None:
-    workers.start()
+def test_bad_metadata_fails_at_once_with_the_field_named(running: Running) -> None:
+    database = running.database
     with database.engine.begin() as conn:
         user = conn.execute(text("insert into users (email) values ('a@example.com') returning id")).scalar_one()
         bad = conn.execute(
@@ -105,19 +106,21 @@ def test_metadata_nested_deeper_than_python_reads_costs_its_own_job_alone(
     assert wait_status(database, add(database)[0]).status == "completed"
 
 
-def test_progress_is_in_the_row_while_the_job_runs(database: Database, workers: Workers) -> None:
-    workers.start()
-    running = add(database, progress=True, sleep=60, checkpoints=True)[0]
+def test_progress_is_in_the_row_while_the_job_runs(running: Running) -> None:
+    database = running.database
+    busy = add(database, progress=True, sleep=60, checkpoints=True)[0]
     row = wait_for(
-        lambda: (r := job(database, running)).metadata.get("generation_progress") and r, "progress is written"
+        lambda: (r := job(database, busy)).metadata.get("generation_progress") and r, "progress is written"
     )
     report = row.metadata["generation_progress"]
     assert (report["step"], report["progress"], report["message"]) == ("working", 42, "half way")
     assert row.status == "processing"
+    with database.engine.begin() as conn:
+        conn.execute(text("select cancel_queue_job(:id)"), {"id": busy})
 
 
-def test_a_job_for_later_waits_for_its_time(database: Database, workers: Workers) -> None:
-    workers.start()
+def test_a_job_for_later_waits_for_its_time(running: Running) -> None:
+    database = running.database
     with database.engine.begin() as conn:
         later = conn.execute(
             text("select add_queue_job(null, 'other', '{}', 10, clock_timestamp() + interval '3 s')")
@@ -154,8 +157,8 @@ def test_a_program_that_only_sends_needs_no_imports_of_tasks(
     assert job(database, UUID(sender.log.read_text().split()[-1])).metadata == {"n": 1}
 
 
-def test_delay_alone_adds_the_row(database: Database, workers: Workers, process_env: dict[str, str]) -> None:
-    workers.start()
+def test_delay_alone_adds_the_row(running: Running) -> None:
+    database = running.database
     code = (
         "from tasks import celery\n"
         "import tasks.jobs\n"
@@ -164,24 +167,24 @@ def test_delay_alone_adds_the_row(database: Database, workers: Workers, process_
         "print(celery.send_task('other', kwargs={'result': {'by': 'send_task'}}).id)\n"
         "print(celery.tasks['other'].apply_async(kwargs={'result': {'by': 'countdown'}}, countdown=1).id)\n"
     )
-    client = workers.run("-c", code)
+    client = running.workers.run("-c", code)
     assert client.wait() == 0, client.log.read_text()
     ids = [UUID(line) for line in client.log.read_text().split()]
     assert [wait_status(database, job_id).result["by"] for job_id in ids] == ["delay", "send_task", "countdown"]
     assert all(history(database, job_id) == DONE for job_id in ids)
 
 
-def test_a_message_of_a_foreign_client_gets_its_row(database: Database, workers: Workers, redis_url: str) -> None:
-    workers.start()
-    with Celery(broker=redis_url) as foreign:
+def test_a_message_of_a_foreign_client_gets_its_row(running: Running) -> None:
+    database = running.database
+    with Celery(broker=running.redis_url) as foreign:
         foreign.send_task("other", kwargs={"result": {"by": "foreign"}}, queue="upkeep")
-    wait_for(lambda: _count(database, "completed") == 1, "the adopted job completes")
     with database.engine.connect() as conn:
-        assert conn.execute(text("select result from queue_jobs")).scalar_one() == {"by": "foreign"}
+        adopted = "select status from queue_jobs where result ->> 'by' = 'foreign'"
+        wait_for(lambda: conn.execute(text(adopted)).scalars().all() == ["completed"], "the adopted job completes")
 
 
-def test_odd_results_are_stored_or_fail_with_the_reason(database: Database, workers: Workers) -> None:
-    workers.start()
+def test_odd_results_are_stored_or_fail_with_the_reason(running: Running) -> None:
+    database = running.database
     large = add(database, result={"text": "x" * 2_000_000})[0]
     odd = [add(database, odd_result=kind)[0] for kind in ("list", "nul", "surrogate", "object", "deep")]
     assert len(wait_status(database, large).result["text"]) == 2_000_000
@@ -207,8 +210,8 @@ def test_a_worker_takes_only_what_its_queues_bring(database: Database, workers: 
     assert job(database, waiting).status == "pending"
 
 
-def test_paused_and_external_types_wait(database: Database, workers: Workers) -> None:
-    workers.start()
+def test_paused_and_external_types_wait(running: Running) -> None:
+    database = running.database
     with database.engine.begin() as conn:
         conn.execute(text("insert into queue_settings (key, value) values ('paused.other', 'true')"))
     held = add(database)[0]
@@ -217,6 +220,8 @@ def test_paused_and_external_types_wait(database: Database, workers: Workers) ->
         conn.execute(text("update queue_settings set key = 'external.other' where key = 'paused.other'"))
     with database.engine.begin() as conn:
         claimed = conn.execute(text("select id from claim_pending_jobs(array['other'])")).scalars().all()
+        conn.execute(text("delete from queue_settings where key = 'external.other'"))
+        conn.execute(text("select cancel_queue_job(:id)"), {"id": held})
     assert claimed == [held]
 
 

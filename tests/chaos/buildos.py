@@ -46,7 +46,7 @@ class Buildos:
         with self.fleet.connect() as conn:
             conn.execute(SETUP)
             self.users = [row[0] for row in conn.execute("select id from users order by email")]
-        celery = ["-m", "celery", "-A", "tasks"]
+        celery = ["-m", "app.embedded.celery"]
         for n in range(self.fleet.pace.workers):
             self.fleet.add(f"worker{n}", [*celery, "worker", "-l", "INFO", "-c", "2", "-n", f"w{n}@drill"], MODULES)
         for n in range(self.fleet.pace.beats):
