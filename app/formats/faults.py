@@ -30,7 +30,7 @@ def say(fault: Any) -> str:
         bound = ("at least", context["min_length"]) if "min_length" in context else ("at most", context["max_length"])
         noun = "character" if kind.startswith("string") or isinstance(fault.get("input"), str) else "item"
         return f"expects {bound[0]} {bound[1]} {noun}{'' if bound[1] == 1 else 's'}"
-    message = fault["msg"].removeprefix("Value error, ")
+    message = fault["msg"].removeprefix("Value error, ").split(", unable to parse")[0]
     if message.startswith("Input should be "):
         for theirs, ours in _WORDS:
             message = message.replace(theirs, ours)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import datetime, timedelta
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 import structlog
@@ -13,11 +15,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.broker import Broker
+from app.db.looking import look
 from app.queue.alerts import BROKER_AWAY, Alert, current_alerts
 from app.queue.pausing import paused_types
 from app.queue.reads import process_status, queue_stats
 from app.settings import Settings
-from app.web.endpoint import caller, endpoint, reading, services
+from app.web.endpoint import caller, endpoint, services
 from app.web.schemas import Checks, HealthReply
 
 log = structlog.get_logger("api")
@@ -25,6 +28,7 @@ blueprint = Blueprint("health", __name__)
 
 PING_TIMEOUT = 1.0  # seconds
 PING_KEPT = 2.0  # seconds an answer of the broker holds
+PATIENCE = 5.0  # seconds the database has to answer
 ALERTS_KEPT = 5.0  # seconds alerts are shown before they are looked for again
 ALIVE = timedelta(seconds=30)  # since the last heartbeat of a worker or beat
 STATES = ("pending", "processing", "completed", "failed", "cancelled", "retrying")
@@ -48,11 +52,38 @@ class BrokerPing:
             return self._answered
 
 
+class Question:
+    """A question that may never be answered: a database that hangs is away, too. Who asks meanwhile waits for the same answer, so
+    however often /health is called, one connection hangs."""
+
+    def __init__(self, patience: float):
+        self.patience = patience  # seconds
+        self._lock = Lock()
+        self._asked: Future[Any] | None = None
+
+    def ask(self, read: Callable[[], Any]) -> Any:
+        """What `read` returns or raises. Raises TimeoutError when it takes longer than the patience."""
+        with self._lock:
+            if self._asked is None or self._asked.done():
+                self._asked = Future()
+                Thread(target=self._answer, args=(self._asked, read), daemon=True).start()
+            asked = self._asked
+        return asked.result(self.patience)
+
+    @staticmethod
+    def _answer(asked: Future[Any], read: Callable[[], Any]) -> None:
+        try:
+            asked.set_result(read())
+        except Exception as error:  # noqa: BLE001 - for whoever asked, whatever it is
+            asked.set_exception(error)
+
+
 class Pulse:
     """What /health remembers between requests."""
 
     def __init__(self, broker_url: str):
         self.broker = BrokerPing(broker_url)
+        self.database = Question(PATIENCE)
         self.started = time.monotonic()
         self._alerts: list[Alert] = []
         self._looked = float("-inf")
@@ -99,11 +130,15 @@ def get_health() -> tuple[HealthReply, int]:
 def _ask_database(
     pulse: Pulse, now: datetime
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[Alert], list[str], bool]:
+    engine, settings = services().engine, services().settings
+
+    def read(conn: Connection) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[Alert], list[str]]:
+        alerts = pulse.alerts(conn, settings, now)
+        return queue_stats(conn), process_status(conn), alerts, paused_types(conn)
+
     try:
-        with reading() as conn:
-            alerts = pulse.alerts(conn, services().settings, now)
-            return queue_stats(conn), process_status(conn), alerts, paused_types(conn), True
-    except SQLAlchemyError as error:
+        return *pulse.database.ask(lambda: look(engine, read, isolation_level="AUTOCOMMIT")), True
+    except (SQLAlchemyError, TimeoutError) as error:
         log.warning("health: database away", error=type(error).__name__)
         return [], [], [], [], False
 

@@ -95,6 +95,20 @@ def test_without_the_database_it_is_unhealthy_and_nothing_else_breaks(parts, use
     assert http.get("/").status_code == http.get("/docs").status_code == http.get("/openapi.json").status_code == 200
 
 
+def test_a_database_that_does_not_answer_is_away(http, awake, alive, database):
+    alive(worker=timedelta(0), beat=timedelta(0))
+    question = http.application.extensions["buildos.pulse"].database
+    with database.engine.begin() as conn:
+        conn.execute(text("lock table queue_processes in access exclusive mode"))
+        question.patience = 0.02
+        answers = [http.get("/health") for _ in range(2)]
+        hanging = text("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
+        assert conn.execute(hanging).scalar_one() <= 1
+    assert [(answer.status_code, answer.json["checks"]["database"]) for answer in answers] == [(503, "away")] * 2
+    question.patience = 30
+    assert http.get("/health").json["status"] == "healthy"
+
+
 def test_a_database_without_our_tables_is_503(empty_database, parts):
     settings = parts.settings.model_copy(update={"database_url": empty_database.url})
     http = create_app(Parts(settings, empty_database.engine, parts.clock)).test_client()

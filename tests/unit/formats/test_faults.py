@@ -28,6 +28,7 @@ class Letter(BaseModel):
         ({"to": 5}, "expects a string"),
         ({"copies": 0}, "expects at least 1"),
         ({"copies": 10}, "expects at most 9"),
+        ({"copies": "many"}, "expects an integer"),
         ({"words": ""}, "must not be empty"),
         ({"words": "four"}, "expects at most 3 characters"),
         ({"name": "  "}, "must not be empty"),
