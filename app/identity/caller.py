@@ -22,7 +22,7 @@ class Caller:
 
     kind: CallerKind
     user_id: UUID | None = None
-    until: float | None = None
+    until: int | None = None
 
     @property
     def is_operator(self) -> bool:

@@ -38,7 +38,7 @@ def identify(settings: Settings, token: str | None) -> Caller:
     user_id = parse_user_id(str(claims["sub"]))
     if user_id is None or claims.get("role", USERS_ROLE) != USERS_ROLE:
         raise NotAuthenticated("The token names no user")
-    return Caller(CallerKind.USER, user_id, float(claims["exp"]) + LEEWAY)
+    return Caller(CallerKind.USER, user_id, int(claims["exp"]) + LEEWAY)
 
 
 def bearer_token(authorization: str | None) -> str | None:

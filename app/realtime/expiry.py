@@ -17,10 +17,10 @@ class Expiry:
 
     def __init__(self, spawn: Callable[[Callable[[], None]], Any], sleep: Callable[[float], Any], end: Callable[[str], Any]):
         self._spawn, self._sleep, self._end = spawn, sleep, end
-        self._until: dict[str, float] = {}
+        self._until: dict[str, int] = {}
         self._running = False
 
-    def watch(self, sid: str, until: float | None) -> None:
+    def watch(self, sid: str, until: int | None) -> None:
         """This connection ends at `until` (seconds since 1970); None: with its browser."""
         if until is None:
             return

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from app.identity.caller import CallerKind
 from app.identity.keys import FRESH, KEPT, PAUSE, KeysAway, KeySet, keys_at
-from app.identity.tokens import NotAuthenticated, identify
+from app.identity.tokens import LEEWAY, NotAuthenticated, identify
 from app.settings import Settings, SettingsError, load_settings
 from tests.support.jwks_server import ISSUER, Provider, identity_provider, private_key, public_jwk, signed
 from tests.support.servers import plain_settings
@@ -49,6 +49,12 @@ def test_a_token_of_the_provider_is_its_users(settings: Settings, name: str) -> 
     caller = identify(settings, signed(name, USER))
     assert (caller.kind, caller.user_id) == (CallerKind.USER, USER)
     assert identify(settings, "the key").kind is CallerKind.SERVICE
+
+
+@pytest.mark.parametrize("exp", [4_102_444_800, 4_102_444_800.5, "4102444800", 10**400])
+def test_it_is_known_when_a_token_is_over(exp: Any) -> None:
+    caller = identify(plain_settings(auth_mode="jwt", jwt_secret=SECRET), jwt.encode({"sub": str(USER), "aud": "authenticated", "exp": exp}, SECRET))
+    assert caller.until == int(exp) + LEEWAY
 
 
 def confused() -> str:
