@@ -133,7 +133,7 @@ class TestFailure:
     def test_a_user_who_is_gone(self, world: World) -> None:
         job = world.claimed(world.job())
         with world.engine.begin() as conn:
-            conn.execute(text("alter table queue_jobs drop constraint queue_jobs_user_id_fkey"))
+            conn.execute(text("set local session_replication_role = replica"))  # no trigger settles his jobs, as after a bad restore
             conn.execute(text("delete from users"))
         with pytest.raises(PermanentError, match="^user_id: there is no such user"):
             world.service().generate(job)

@@ -11,7 +11,7 @@ from tests.support import servers
 from tests.support.jobs import Client, sql_client
 from tests.support.servers import Database
 
-EMPTIED = ("queue_jobs", "queue_limits", "job_events", "row_events", "queue_counts", "queue_figures", "queue_processes", "daily_briefs", "activity_log", "users")
+EMPTIED = ("queue_jobs", "queue_jobs_archive", "queue_limits", "job_events", "row_events", "queue_counts", "queue_figures", "queue_processes", "daily_briefs", "activity_log", "users")
 
 
 @pytest.fixture(scope="package")
