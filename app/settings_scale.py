@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
@@ -28,7 +28,9 @@ _Rate = Annotated[float, Field(gt=0, le=1e9)]
 class ScaleSettings(SettingsFromFiles):
     """The fields that `Settings` has from here."""
 
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, the wire between workers.")
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0", description="Redis or Valkey, the wire between workers; its socket is `unix:///run/redis.sock?db=0`."
+    )
     broker_url: str | None = Field(
         None, description="Celery's broker where it is not REDIS_URL: any that kombu knows, as amqp://user:password@host:5672//."
     )
@@ -62,6 +64,14 @@ class ScaleSettings(SettingsFromFiles):
     def _redis(cls, value: str) -> str:
         if urlsplit(value).scheme not in ("redis", "rediss", "unix"):
             raise ValueError("expects redis://host:port/number")
+        return value
+
+    @field_validator("redis_url", "broker_url")
+    @classmethod
+    def _socket(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if parts.scheme == "unix" and (parts.hostname or len(parts.path) < 2 or not dict(parse_qsl(parts.query)).get("db", "0").isdigit()):
+            raise ValueError("expects unix:///path/of/the.sock?db=number")
         return value
 
     @property

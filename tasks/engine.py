@@ -14,7 +14,7 @@ from app.db.broker import is_redis
 from app.queue.catalog import JOB_TYPES, queues
 from app.queue.own_types import load
 from app.settings import Settings, SettingsError, get_settings
-from tasks.transport import transport_for
+from tasks.transport import address_for, transport_for
 
 # A peer that vanished is noticed within 25 s, not after the kernel's two hours. Named as the platform has them.
 KEEPALIVE = {
@@ -68,7 +68,7 @@ class JobCelery(Celery):
 def configuration(settings: Settings) -> dict[str, Any]:
     """Celery's settings. Each one that differs from its default says why."""
     return {
-        "broker_url": settings.broker,
+        "broker_url": address_for(settings.broker, settings.queue_transport == "batched"),
         "broker_transport": transport_for(settings.broker, settings.queue_transport == "batched"),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a worker waits for Redis as long as it takes

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
 
+from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as stock
-from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
 
 from app.db.broker import is_redis
@@ -102,8 +103,22 @@ class StockTransport(stock.Transport):
     Channel = StockChannel
 
 
+TRANSPORTS = {True: "tasks.transport:Transport", False: "tasks.transport:StockTransport"}  # batched, and not
+# kombu lets the address of a socket name its transport, by a word.
+SOCKETS = {True: "buildos", False: "buildos-stock"}
+TRANSPORT_ALIASES.update({SOCKETS[batched]: TRANSPORTS[batched] for batched in TRANSPORTS})
+
+
 def transport_for(url: str, batched: bool) -> str | None:
     """The `broker_transport` for a broker's address; None leaves it to the address, as for brokers other than Redis."""
-    if not is_redis(url):
-        return None
-    return "tasks.transport:Transport" if batched else "tasks.transport:StockTransport"
+    return TRANSPORTS[batched] if is_redis(url) and urlsplit(url).scheme != "unix" else None
+
+
+def address_for(url: str, batched: bool) -> str:
+    """The address as kombu has it: `unix://user:password@/path?db=1` is spelled in its own way, any other as it is."""
+    parts = urlsplit(url)
+    if parts.scheme != "unix":
+        return url
+    given = dict(parse_qsl(parts.query))
+    who = parts.netloc or f"{quote(given.get('username', ''), safe='')}:{quote(given.get('password', ''), safe='')}@"
+    return f"{SOCKETS[batched]}+socket://{who.removeprefix(':@')}{parts.path}?virtual_host={given.get('db', 0)}"
