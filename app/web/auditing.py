@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask, Response, current_app, g, request
@@ -15,7 +16,7 @@ LOOKING = ("GET", "HEAD", "OPTIONS")
 LONGEST_PATH = 500  # characters
 # What requests name. What they carry (texts, addresses, payloads) is not for a log.
 NAMED = (
-    "userId", "projectId", "recipientUserId", "briefDate", "scheduledFor", "jobType", "calendarId", "channel", "eventType", "action", "filter", "dryRun",
+    "userId", "projectId", "recipientUserId", "briefDate", "scheduledFor", "jobType", "calendarId", "channel", "eventType", "action", "filter", "dryRun", "worker",
     "forceImmediate", "forceRegenerate", "enabled", "staleThresholdHours", "oldFailedJobsDays",
 )  # fmt: skip
 
@@ -46,9 +47,22 @@ def _note(response: Response) -> Response:
 
 
 def _named(body: BaseModel | None) -> dict[str, Any]:
-    """What a checked body names; of a list of jobs their number."""
+    """What a checked body names; of a list of jobs their number; of what is put in the place of something else which fields, not with what."""
     if body is None:
         return {}
     found = body.model_dump(mode="json", include=set(NAMED), exclude_none=True)
     jobs = getattr(body, "jobs", None)
-    return found | ({"jobs": len(jobs)} if isinstance(jobs, list) else {})
+    if isinstance(jobs, list):
+        found["jobs"] = len(jobs)
+    if request.method == "PUT":
+        found["changed"] = sorted(_fields(body))
+    return found
+
+
+def _fields(body: BaseModel, before: str = "") -> Iterator[str]:
+    for name in body.model_fields_set:
+        inner = getattr(body, name, None)
+        if isinstance(inner, BaseModel):
+            yield from _fields(inner, f"{before}{name}.")
+        elif name in type(body).model_fields:  # the others are words of the caller
+            yield f"{before}{name}"

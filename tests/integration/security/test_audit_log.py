@@ -39,11 +39,17 @@ def test_what_an_operator_does_is_there_with_the_answer(world: World) -> None:
     world.call(KEY, "POST", "/jobs/bulk", action="cancel", filter={"type": "other"}, dryRun=True)
     world.call(KEY, "POST", "/jobs/nothing/cancel")
     world.call(KEY, "PUT", f"/users/{world.ada}/preferences", timezone="Nowhere/Here")
-    assert [(e["action"], e["target"], e["status"]) for e in written(world)][1:] == [
+    world.call(KEY, "PUT", f"/users/{world.ada}/preferences", timezone="UTC", sms={"phone_verified": True}, odd="private")
+    world.call(KEY, "POST", "/workers/drain", worker="celery@host/1a2b3c")
+    entries = written(world)[1:]
+    assert [e["details"] for e in entries[-2:]] == [{"changed": ["sms.phone_verified", "timezone"]}, {"worker": "celery@host/1a2b3c"}]
+    assert [(e["action"], e["target"], e["status"]) for e in entries] == [
         ("POST /queue/resume", "/queue/resume", 200),
         ("POST /jobs/bulk", "/jobs/bulk", 200),
         ("POST /jobs/<job_id>/cancel", "/jobs/nothing/cancel", 404),
         ("PUT /users/<user_id>/preferences", f"/users/{world.ada}/preferences", 400),
+        ("PUT /users/<user_id>/preferences", f"/users/{world.ada}/preferences", 200),
+        ("POST /workers/drain", "/workers/drain", 404),
     ]
 
 
