@@ -23,6 +23,8 @@ from pydantic import (
     model_validator,
 )
 
+FIRST_YEAR, LAST_YEAR = 1970, 2999  # beyond, arithmetic with days and zones leaves what Python and browsers can hold
+
 
 @cache
 def zones() -> frozenset[str]:
@@ -36,13 +38,29 @@ def _known_zone(value: str) -> str:
     return value
 
 
-def _iso_date(value: str) -> str:
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+def parse_date(value: object) -> dt.date:
+    """`YYYY-MM-DD` of a day that exists. Raises ValueError saying what is expected."""
+    if not (isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII)):
         raise ValueError("expects a date as YYYY-MM-DD")
     try:
-        dt.date.fromisoformat(value)
+        day = dt.date.fromisoformat(value)
     except ValueError:
-        raise ValueError("expects a date as YYYY-MM-DD") from None
+        raise ValueError(f"there is no day {value}") from None
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"expects a year from {FIRST_YEAR} to {LAST_YEAR}")
+    return day
+
+
+def _iso_date(value: str) -> str:
+    return parse_date(value).isoformat()
+
+
+_PHONE_NUMBER = re.compile(r"^\+[1-9]\d{6,14}$", re.ASCII)
+
+
+def _phone_number(value: str) -> str:
+    if not _PHONE_NUMBER.fullmatch(value):
+        raise ValueError("expects a phone number such as +14155552671")
     return value
 
 
@@ -59,7 +77,7 @@ def _email_address(value: str) -> str:
 EmailAddress = Annotated[str, AfterValidator(_email_address)]
 Timezone = Annotated[str, AfterValidator(_known_zone)]
 IsoDate = Annotated[str, AfterValidator(_iso_date)]
-PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9]\d{6,14}$")]
+PhoneNumber = Annotated[str, AfterValidator(_phone_number), Field(json_schema_extra={"pattern": _PHONE_NUMBER.pattern})]
 Text = Annotated[str, StringConstraints(min_length=1)]
 
 

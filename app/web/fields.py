@@ -13,25 +13,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from app.queue.catalog import JOB_TYPES
+from app.queue.models import FIRST_YEAR, LAST_YEAR, parse_date
 
-# Beyond these years, arithmetic with days and time zones leaves what Python and browsers can hold.
-FIRST_YEAR, LAST_YEAR = 1970, 2999
-
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})?", re.ASCII)
-
-
-def parse_date(value: Any) -> date:
-    """`YYYY-MM-DD` of a day that exists. Raises ValueError saying what is expected."""
-    if isinstance(value, str) and _DATE.fullmatch(value):
-        try:
-            day = date.fromisoformat(value)
-        except ValueError:
-            raise ValueError(f"there is no day {value}") from None
-        if FIRST_YEAR <= day.year <= LAST_YEAR:
-            return day
-        raise ValueError(f"expects a year from {FIRST_YEAR} to {LAST_YEAR}")
-    raise ValueError("expects a date as YYYY-MM-DD")
 
 
 def parse_instant(value: Any) -> datetime:

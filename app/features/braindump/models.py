@@ -23,11 +23,11 @@ from pydantic import (
 )
 
 from app.identity.users import CANONICAL_UUID
+from app.queue.models import FIRST_YEAR, LAST_YEAR
 
 MOST_OPERATIONS = 200  # in a plan
 LONGEST_TITLE = 500  # characters
 LONGEST_WORDS = 60_000  # characters of a description or note: more than a whole brain dump
-FIRST_YEAR, LAST_YEAR = 1970, 2999
 
 
 def _storable(value: str) -> str:

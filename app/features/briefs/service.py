@@ -133,10 +133,7 @@ class BriefService:
             raise PermanentError(f"users.timezone: {person.timezone[:60]!r} is not an IANA timezone")
         else:
             zone = home
-        try:
-            return person, home or zone, rules.local_day(date.fromisoformat(metadata.briefDate), zone)
-        except (ValueError, OverflowError):
-            raise PermanentError("briefDate: expects a date as YYYY-MM-DD that has a day before and after it") from None
+        return person, home or zone, rules.local_day(date.fromisoformat(metadata.briefDate), zone)
 
     def _bring_calendar_up_to_date(self, job: RunningJob, day: Day, now: datetime) -> bool:
         """Whether repeating events are there for the day. One that cannot be expanded costs a remark, not the brief."""

@@ -21,14 +21,12 @@ from app.features.sms.holding import while_holding
 from app.features.sms.models import Event, Message, Wishes
 from app.ports.clock import Clock
 from app.queue.adding import add_job
-from app.queue.errors import InvalidMetadata
 from app.queue.models import DailySmsMetadata, DailySmsResult
 from app.queue.reads import JobRow, find_jobs
 from app.queue.running import RunningJob
 from app.queue.steering import cancel_job
 
 BY_HAND = "its job was cancelled"
-FIRST_YEAR, LAST_YEAR = 1970, 2999  # beyond, days and zones leave what Python can hold
 OPEN = ("pending", "skipped", "cancelled")  # of messages: nothing has gone
 ALIVE = ("pending", "processing", "retrying")
 NO_WISHES = DailySmsResult(scheduled_count=0, skipped_count=0, failed_count=0)
@@ -62,8 +60,6 @@ class Planner:
         metadata: DailySmsMetadata = job.metadata
         assert job.user_id is not None
         day = date.fromisoformat(metadata.date)
-        if not FIRST_YEAR <= day.year <= LAST_YEAR:
-            raise InvalidMetadata("metadata.date", f"expects a year from {FIRST_YEAR} to {LAST_YEAR}")
         _, ends = rules.day_span(day, ZoneInfo(metadata.timezone))
         with job.transaction() as conn:
             # The date ends up to a day later, should the user have moved meanwhile; a lead time is a day at most.

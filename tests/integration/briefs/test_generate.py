@@ -301,7 +301,3 @@ class TestWhatCannotWork:
         with pytest.raises(PermanentError, match="^users.timezone: 'Mars/Olympus' is not an IANA timezone"):
             world.run()
         world.run(timezone="Europe/Berlin")  # whoever names one does not need the other
-
-    def test_a_day_without_a_tomorrow(self, world: World) -> None:
-        with pytest.raises(PermanentError, match="^briefDate: "):
-            world.run(briefDate="9999-12-31")

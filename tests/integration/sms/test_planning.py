@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from sqlalchemy import text
 
-from app.queue.errors import InvalidMetadata, PermanentError
+from app.queue.errors import PermanentError
 from tests.integration.sms.conftest import NOW, NUMBER, World
 
 HOUR = timedelta(hours=1)
@@ -133,13 +133,6 @@ def test_preferences_that_are_deleted_and_come_back_plan_the_day_again(world: Wo
     again = next(job for job in world.waiting("schedule_daily_sms") if "-after-" in job["dedup_key"])
     assert world.service.plan_day(world.claimed(again["id"])).scheduled_count == 1
     assert len(world.waiting()) == 1
-
-
-@pytest.mark.parametrize("date", ["9999-12-31", "0001-01-01"])
-def test_a_date_beyond_all_calendars_fails_for_good(world: World, date: str) -> None:
-    job = world.claimed(world.job("schedule_daily_sms", date=date, timezone="Pacific/Kiritimati"))
-    with pytest.raises(InvalidMetadata, match="date"):
-        world.service.plan_day(job)
 
 
 class TestTheReminderFollows:
