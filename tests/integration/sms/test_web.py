@@ -175,12 +175,12 @@ class TestInbound:
 
 class TestScheduled:
     def test_shows_who_is_reminded_and_how(self, world: World, http: FlaskClient) -> None:
-        world.change("user_sms_preferences", quiet_hours_start=time(22), quiet_hours_end=time(8))
+        world.change("user_sms_preferences", quiet_hours_start=time(22), quiet_hours_end=time(8, 0, 30))
         shown = http.get(f"/sms/scheduled?userId={world.user}").json
         assert shown["schedule"] == http.get("/sms/scheduled").json["schedule"]
         (row,) = shown["schedule"]
         assert {"userId": str(world.user), "phone_number": NUMBER, "enabled": True, "lead_time_minutes": 15,
-                "quiet_hours_start": "22:00", "quiet_hours_end": "08:00"}.items() <= row.items()  # fmt: skip
+                "quiet_hours_start": "22:00", "quiet_hours_end": "08:00:30"}.items() <= row.items()  # fmt: skip
 
     def test_changes_take_effect_at_once(self, world: World, http: FlaskClient) -> None:
         world.event()
