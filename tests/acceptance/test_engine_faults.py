@@ -6,13 +6,10 @@ import signal
 import time
 from pathlib import Path
 
-import psycopg
 import pytest
-import redis
 from sqlalchemy import text
 
-from app.embedded.redis import RedisServer
-from tests.support.processes import Workers, add, history, job, wait_all, wait_for, wait_status
+from tests.support.processes import Workers, add, history, job, states, wait_all, wait_for, wait_status
 from tests.support.servers import Database
 
 SHORT_LEASE = {"QUEUE_STALLED_TIMEOUT": "2000", "QUEUE_SWEEP_INTERVAL": "300"}
@@ -63,8 +60,8 @@ def test_sigterm_drains(database: Database, workers: Workers, tmp_path: Path) ->
     wait_for(lambda: ledger.exists() and len(ledger.read_text().splitlines()) == 2, "two jobs run")
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
-    states = _states(database)
-    assert states.get("completed") == 2 and states.get("pending") == 6, states
+    left = states(database)
+    assert left.get("completed") == 2 and left.get("pending") == 6, left
     assert all(job(database, job_id).attempts == 0 for job_id in jobs)
     workers.start("-c", "8")
     wait_all(database)
@@ -116,54 +113,6 @@ def test_a_cancelled_pending_job_never_runs(database: Database, workers: Workers
     assert history(database, waiting) == [(None, "pending"), ("pending", "cancelled")]
 
 
-def test_a_wiped_redis_loses_nothing(database: Database, workers: Workers, redis_url: str) -> None:
-    workers.start("-c", "2")
-    add(database, 300, sleep=0.02)
-    with redis.Redis.from_url(redis_url) as client:
-        for _ in range(5):
-            time.sleep(0.4)
-            client.flushdb()
-    wait_all(database)
-    with database.engine.connect() as conn:
-        assert conn.execute(text("select max(attempts) from queue_jobs")).scalar_one() == 0
-        ended = conn.execute(text("select count(*) from job_events where \"to\" = 'completed'")).scalar_one()
-    assert ended == 300
-
-
-@pytest.mark.parametrize("transport", ["batched", "stock"])
-def test_redis_away_for_a_moment_costs_no_attempt(
-    database: Database, workers: Workers, tmp_path: Path, transport: str
-) -> None:
-    server = RedisServer()
-    server.start(tmp_path / "redis.log")
-    try:
-        workers.start("-c", "2", REDIS_URL=server.url, QUEUE_TRANSPORT=transport)
-        add(database, 40, sleep=0.1)
-        wait_for(lambda: _states(database).get("completed", 0) >= 5, "work goes on")
-        server.process.kill()
-        server.process.wait()
-        add(database, 10)
-        time.sleep(2)
-        server.start(tmp_path / "redis.log")
-        wait_all(database)
-        with database.engine.connect() as conn:
-            assert conn.execute(text("select max(attempts) from queue_jobs")).scalar_one() == 0
-    finally:
-        workers.end()
-        server.stop()
-
-
-def test_a_message_lost_singly_is_sent_again(database: Database, workers: Workers, redis_url: str) -> None:
-    workers.start("-c", "1", QUEUE_POLL_INTERVAL="300")
-    add(database, sleep=2)
-    add(database, 40, result={})
-    with redis.Redis.from_url(redis_url) as client:
-        wait_for(
-            lambda: client.delete("upkeep") or _states(database).get("completed", 0) > 0, "messages were there to lose"
-        )
-    wait_all(database)
-
-
 def test_several_workers_share_the_work_without_overlap(database: Database, workers: Workers) -> None:
     for _ in range(3):
         workers.start("-c", "2")
@@ -178,61 +127,19 @@ def test_several_workers_share_the_work_without_overlap(database: Database, work
     assert helpers == 3
 
 
-def test_the_database_away_for_a_moment_costs_no_job(database: Database, workers: Workers) -> None:
-    workers.start("-c", "2")
-    jobs = add(database, 40, sleep=0.2)
-    wait_for(lambda: _states(database).get("completed", 0) >= 2, "work goes on")
-    for _ in range(3):
-        with database.engine.begin() as conn:
-            conn.execute(
-                text(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
-                )
-            )
-        time.sleep(0.5)
-    wait_all(database)
-    assert all(job(database, job_id).attempts == 0 for job_id in jobs)
-
-
 @pytest.mark.parametrize(("stubborn", "words"), [(False, "took longer than 1 s"), (True, "took longer than 2 s and was ended")])
 def test_a_hung_job_is_ended_by_its_time_limit_and_the_worker_lives_on(
     database: Database, workers: Workers, stubborn: bool, words: str
 ) -> None:
-    workers.start("-c", "1", JOB_MODULES="tests.support.hung")
+    workers.start("-c", "2", JOB_MODULES="tests.support.hung")
     first, second = add(database, stubborn=stubborn)[0], add(database, stubborn=stubborn)[0]
     for row in (wait_status(database, job_id, "failed", patience=90) for job_id in (first, second)):
         assert (row.attempts, row.error_message) == (3, words)
 
 
-def test_an_outcome_that_meets_an_absent_database_is_written_when_it_is_back_and_nothing_runs_twice(
-    database: Database, workers: Workers, tmp_path: Path
-) -> None:
-    ledger = tmp_path / "ledger"
-    worker = workers.start("-c", "1")
-    running = add(database, sleep=2, ledger=str(ledger), result={"n": 1})[0]
-    wait_for(lambda: ledger.exists() and ledger.read_text(), "the run has begun")
-    server, name = database.url.rsplit("/", 1)
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
-        # Nobody gets in, and who is in is thrown out, until after the run has ended.
-        admin.execute(f"alter database {name} allow_connections false")
-        for _ in range(40):
-            admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
-            time.sleep(0.1)
-        admin.execute(f"alter database {name} allow_connections true")
-    row = wait_status(database, running)
-    assert (row.status, row.result, row.attempts, row.fencing_token) == ("completed", {"n": 1}, 0, 1)
-    assert "the database is away, trying again" in worker.log.read_text()
-    assert len(ledger.read_text().splitlines()) == 1
-
-
 def _effects(database: Database) -> int:
     with database.engine.connect() as conn:
         return conn.execute(text("select count(*) from activity_log where activity = 'drill'")).scalar_one()
-
-
-def _states(database: Database) -> dict[str, int]:
-    with database.engine.connect() as conn:
-        return dict(conn.execute(text("select status::text, count(*) from queue_jobs group by 1")).all())
 
 
 def _idle(process: object) -> bool:

@@ -158,6 +158,12 @@ def history(database: Database, job_id: UUID) -> list[tuple[str | None, str | No
         return [tuple(row) for row in rows]
 
 
+def states(database: Database) -> dict[str, int]:
+    """How many jobs there are in each state."""
+    with database.engine.connect() as conn:
+        return dict(conn.execute(text("select status::text, count(*) from queue_jobs group by 1")).all())
+
+
 def wait_status(database: Database, job_id: UUID, *statuses: str, patience: float = PATIENCE) -> Any:
     """Wait until a job has one of `statuses`; returns its row."""
     wanted = statuses or ("completed", "failed", "cancelled")

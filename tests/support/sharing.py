@@ -15,9 +15,9 @@ from xdist.scheduler import LoadFileScheduling
 
 TOGETHER = ("tests/browser/", "tests/integration/realtime/")  # these share one system between their files
 HEAVY = (  # longest first
-    "tests/acceptance/test_engine_faults.py", "tests/acceptance/test_up.py", "tests/acceptance/test_brief_command.py",
-    "tests/acceptance/test_leases.py", "tests/chaos/test_chaos.py", "tests/browser/", "tests/docs/test_blocks.py",
-    "tests/acceptance/test_engine", "tests/acceptance/", "tests/fuzz/", "tests/docs/test_site.py", "tests/migration/",
+    "tests/browser/", "tests/acceptance/test_up.py", "tests/acceptance/test_engine_faults.py", "tests/acceptance/test_leases.py",
+    "tests/acceptance/test_brief_command.py", "tests/acceptance/test_engine", "tests/chaos/test_chaos.py",
+    "tests/docs/test_blocks.py", "tests/acceptance/", "tests/fuzz/", "tests/docs/test_site.py", "tests/migration/",
 )  # fmt: skip
 LIGHT_BETWEEN = 3  # files
 
