@@ -12,8 +12,8 @@ MOST = 1000  # users in one answer
 
 _SHOWN = """
     user_id, phone_number, event_reminders_enabled as enabled, event_reminder_lead_time_minutes as lead_time_minutes,
-    regexp_replace(cast(quiet_hours_start as text), ':00$', '') as quiet_hours_start,
-    regexp_replace(cast(quiet_hours_end as text), ':00$', '') as quiet_hours_end,
+    regexp_replace(cast(quiet_hours_start as text), '[:]00$', '') as quiet_hours_start,
+    regexp_replace(cast(quiet_hours_end as text), '[:]00$', '') as quiet_hours_end,
     phone_verified, opted_out, daily_sms_limit, urgent_alerts
 """
 
