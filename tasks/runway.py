@@ -106,9 +106,11 @@ class Runway:
         """The message whose run goes on under this Celery task id."""
         return self._begun.get(task_id)
 
-    def sent_any(self) -> bool:
-        """Whether a message is on the wire."""
-        return bool(self._sent)
+    def sent_any(self, older_than: float = 0.0) -> bool:
+        """Whether a message is on the wire that was sent that many seconds ago or more."""
+        with self._lock:
+            first = next(iter(self._sent.values()), None)  # they stand in the order of their sending
+        return first is not None and first[1] <= time.monotonic() - older_than
 
     def messages(self) -> list[Message]:
         """Every message that has not ended."""

@@ -3,11 +3,12 @@
 -- a `limit`, of which the planner expects one row: each is then found by its key.
 
 drop function dispatch_jobs(text[], int, text, boolean);
--- As before; where a look finds fewer than it reaches there is no second one. Returns the job's `traceparent` as well.
+-- As before; where a look finds fewer than it reaches there is no second one. Returns the job's `traceparent` as well, and
+-- whether `more` jobs are due than these, or may be behind a limit.
 create function dispatch_jobs(p_job_types text[], p_limit int, p_dispatcher text, p_claim boolean default false)
 returns table (
     job_id uuid, job_type text, queue_job_id text, user_id uuid, metadata jsonb, attempt int, max_attempts int,
-    fencing_token bigint, task_id text, traceparent text
+    fencing_token bigint, task_id text, traceparent text, more boolean
 )
 language plpgsql set search_path = public, pg_temp
 as $$
@@ -55,7 +56,7 @@ begin
             select spend_tokens(array_agg(m.job_type)) from marked m where limited
         )
         select m.id, m.job_type::text, m.queue_job_id, m.user_id, m.metadata, m.attempt, m.max_attempts, m.fencing_token, m.task_id,
-               m.traceparent
+               m.traceparent, limited or cardinality(due) > (select count(*) from marked)
         from marked m where not limited or (select count(*) from spent) = 1
         order by m.place;
         get diagnostics got = row_count;

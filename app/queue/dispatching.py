@@ -12,17 +12,18 @@ from app.queue.claims import Claim
 
 
 class Dispatched(NamedTuple):
-    """A job that goes out to a worker: claimed already, or (`claim` None) to be claimed when its run begins."""
+    """A job that goes out to a worker: claimed already, or (`claim` None) to be claimed when its run begins. `more`: others may be due."""
 
     job_id: str
     job_type: str
     claim: Claim | None
+    more: bool = False
 
 
 # In the order of a Claim's fields.
 DISPATCH = text(
     "select job_id::text, queue_job_id, user_id::text, job_type, metadata::text, attempt, max_attempts, fencing_token, task_id, "
-    "traceparent "
+    "traceparent, more "
     "from dispatch_jobs(:types, :limit, :dispatcher, true)"
 )
 
@@ -34,7 +35,7 @@ def dispatch(conn: Connection, job_types: Sequence[str], limit: int, dispatcher:
     charges none that waits beside it.
     """
     rows = conn.execute(DISPATCH, {"types": list(job_types), "limit": limit, "dispatcher": dispatcher}).all()
-    return [Dispatched(row[0], row[3], Claim(*row) if row[8] else None) for row in rows]
+    return [Dispatched(row[0], row[3], Claim(*row[:10]) if row[8] else None, row[10]) for row in rows]
 
 
 def seconds_until_due(conn: Connection, job_types: Sequence[str], since: float = 0.0) -> float | None:

@@ -26,6 +26,7 @@ from tasks.runway import RUNWAY, Message
 log = logging.getLogger(__name__)
 
 STUCK_AFTER = 5.0  # seconds; what has waited that long for a slot is better off elsewhere
+MOMENT = 0.005  # seconds in which the next of a stream of jobs may come: then nobody need know yet when another becomes due
 BROKER_TROUBLE = (BrokerError, redis.RedisError, OSError)
 
 
@@ -50,12 +51,19 @@ class DispatchLoop(threading.Thread):
         self._draining = False
         self._doubted = False  # the broker was away at the last look: it is asked before anything is claimed for it
         self.last_poll: float | None = None
-        RUNWAY.on_room = self.wake
+        self._all_sent = False  # nothing was left by the last look: a slot that becomes free is no reason for another
+        self._room_came = False  # a slot became free since the look began
+        RUNWAY.on_room = self._on_room
         RUNWAY.least_extra = settings.queue_batch_size
 
     def wake(self) -> None:
         """There may be something to send."""
         self._wake.set()
+
+    def _on_room(self) -> None:
+        self._room_came = True
+        if not self._all_sent:
+            self.wake()
 
     def drain(self, draining: bool) -> None:
         """Send nothing for now, or go on. What was sent and not begun is handed back, so that another worker takes it."""
@@ -101,23 +109,34 @@ class DispatchLoop(threading.Thread):
             self._sender.waiting()
             self._doubted = False
         self._find_lost_messages()
+        self._room_came = False
         room = RUNWAY.room(self._slots() - len(self._reserved()))
         short, extra = RUNWAY.extra(self._slots())
         asked = time.monotonic()
         with self._autocommit.connect() as conn:
             jobs = dispatching.dispatch(conn, self._job_types, room, self._dispatcher) if room > 0 else []
             self._send(jobs)
-            if len(jobs) >= room and extra > len(jobs):
+            self._left(jobs, room)
+            if extra > len(jobs) and (room <= 0 or (jobs and jobs[-1].more)):
                 more = dispatching.dispatch(conn, short, extra - len(jobs), self._dispatcher)
                 self._send(more)
                 jobs += more
             self.last_poll = time.time()
             wait = min(self._poll, self._sender.lost_after) if RUNWAY.sent_any() else self._poll
-            if len(jobs) >= max(room, extra, 1):
+            if not self._all_sent and len(jobs) >= max(room, extra, 1):
                 return wait  # there may be more: the next cycle looks once there is room
+            if jobs and self._wake.wait(MOMENT):
+                return 0.0
             # As of the look above: what has become due since is found by the next cycle at once.
             due = dispatching.seconds_until_due(conn, self._job_types, since=time.monotonic() - asked)
         return wait if due is None else min(wait, max(due, 0.0) + 0.005)
+
+    def _left(self, jobs: list[Dispatched], room: int) -> None:
+        """Note what a look says of those that still wait. One that found nothing says nothing: a limit may be reached."""
+        if jobs or room <= 0:
+            self._all_sent = bool(jobs) and not jobs[-1].more
+        if self._room_came and not self._all_sent:
+            self.wake()  # `_on_room` held it back
 
     def _send(self, jobs: list[Dispatched]) -> None:
         if not jobs:
@@ -140,7 +159,7 @@ class DispatchLoop(threading.Thread):
         were thought to be short are not, and others wait behind them while another worker may be idle."""
         self._take_back(RUNWAY.withdraw_waiting(STUCK_AFTER), "it waited behind a long job")
         dropped = RUNWAY.withdraw_dropped(self._reserved(), self._sender.lost_after)
-        if RUNWAY.sent_any() and not self._sender.waiting():
+        if RUNWAY.sent_any(self._sender.lost_after) and not self._sender.waiting():
             # Nothing lies in our queue, yet something we sent was not taken.
             dropped += RUNWAY.withdraw(older_than=self._sender.lost_after)
         if dropped:
