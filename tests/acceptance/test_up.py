@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,8 +41,12 @@ def command(tmp_path: Path) -> Iterator[Command]:
 
 
 def health(command: Command) -> dict:
-    with urllib.request.urlopen(f"http://127.0.0.1:{command.env['PORT']}/health", timeout=5) as answer:
-        return json.load(answer)
+    """What the API says of the system; of an unhealthy one it says it with 503."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{command.env['PORT']}/health", timeout=SECONDS) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as unhealthy:
+        return json.load(unhealthy)
 
 
 def processes(command: Command) -> dict[str, ProcessId]:

@@ -45,6 +45,14 @@ def test_every_page_in_light_and_dark_and_on_a_phone(tab: Tab) -> None:
     assert wrong == {}
 
 
+def test_a_page_whose_code_did_not_come_is_there_when_the_server_is(tab: Tab) -> None:
+    page = tab.open("/console/schedules")
+    tab.excused = True
+    page.route("**/assets/mail-*.js", lambda route: route.abort(), times=1)
+    page.get_by_role("link", name="Mail").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Mail")
+
+
 def test_the_menu_of_a_phone(new_tab: Callable[..., Tab]) -> None:
     page = new_tab(viewport={"width": 375, "height": 740}, has_touch=True, is_mobile=True).open("/console/today")
     page.get_by_role("button", name="Menu").click()

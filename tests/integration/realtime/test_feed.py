@@ -13,7 +13,7 @@ from sqlalchemy.event import listen
 from app.queue.adding import add_job
 from app.realtime.changes import last_place, read_changes
 from app.realtime.events import emit
-from tests.support.api import Browser
+from tests.support.api import PATIENCE, Browser
 from tests.support.processes import wait_for
 
 
@@ -256,7 +256,7 @@ def test_another_origin_cannot_connect(api, ann):
 
 def test_connected_browsers_are_counted(api, ann, browser):
     def count() -> int:
-        text = requests.get(f"{api.url}/metrics", timeout=5).text
+        text = requests.get(f"{api.url}/metrics", timeout=PATIENCE).text
         return int(re.search(r'buildos_connections\{kind="realtime"\} (\d+)', text)[1])
 
     wait_for(lambda: count() == 0, "those of earlier tests are gone")
@@ -279,7 +279,7 @@ def test_the_feed_comes_back_when_the_database_cut_it_off(database, browser, ann
 
 def test_who_only_looks_does_not_hear_of_connections_that_died(database, api):
     for _ in range(5):
-        assert requests.get(f"{api.url}/metrics", timeout=5).status_code == 200
+        assert requests.get(f"{api.url}/metrics", timeout=PATIENCE).status_code == 200
         with database.engine.begin() as conn:
             conn.execute(
                 text("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'buildos%'")
