@@ -114,7 +114,7 @@ function Form({ user, wishes, saved }: { user: string; wishes: Wishes | null; sa
   );
   const time = (name: 'quiet_hours_start' | 'quiet_hours_end', label: string) => (
     <label class="field">{label}
-      <input type="time" value={wish[name]} required onInput={event => change({ [name]: event.currentTarget.value })} />
+      <input type="time" step="any" value={wish[name]} required onInput={event => change({ [name]: event.currentTarget.value })} />
     </label>
   );
   return (
