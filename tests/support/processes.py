@@ -83,7 +83,7 @@ class Workers:
     def start(self, *options: str, ready: bool = True, typed: bool = False, **env: str) -> Process:
         """A worker with Celery's `options` (default `-c 2`) and further settings; waits until it is known as alive.
 
-        `typed`: started by the command that people type, which takes twice the time of what `buildos up` starts.
+        `typed`: started by the command that people type, which takes longer than what `buildos up` starts.
         """
         before = self._alive()
         number = len(self._started)
