@@ -85,7 +85,8 @@ class Tab:
         return self.page
 
     def stop_the_clock(self) -> None:
-        """From here on it is the moment at which the system began, for this page: midnight comes in no test, and no key comes too late."""
+        """For the page that is opened next it is always the moment at which the system began: no midnight comes, and no key too late.
+        A page that is open already would see the year 1970 first."""
         self.page.clock.set_fixed_time(self.system.began)
 
     def heard(self, message: Any) -> None:
