@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from urllib.parse import urlsplit
 
@@ -64,14 +65,12 @@ def by_celery() -> Add:
 
 
 def by_procrastinate() -> Add:
-    from procrastinate import SyncPsycopgConnector
+    from procrastinate import App, SyncPsycopgConnector
 
-    from bench.peers.procrastinate_app import app
-
-    client = app.with_connector(SyncPsycopgConnector(conninfo=os.environ["DATABASE_URL"]))
+    # An app of its own: a task of the workers' app would be added over that app's connector, which nobody opens here.
+    client = App(connector=SyncPsycopgConnector(conninfo=os.environ["DATABASE_URL"]))
     client.open()
-    task = client.tasks["bench.noop"]
-    return lambda key: task.defer(key=key) and None
+    return lambda key: client.configure_task("bench.noop").defer(key=key) and None
 
 
 def by_pgqueuer() -> Add:
@@ -106,11 +105,10 @@ def pace(way: str, rate: float, seconds: float) -> dict[str, float]:
             due[key] = max(at, time.time()) if turn < THREADS else at  # the first ones connect
             add(key)
 
-    threads = [threading.Thread(target=adder) for _ in range(min(THREADS, max(1, number)))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    adders = min(THREADS, max(1, number))
+    with ThreadPoolExecutor(adders) as threads:
+        for done in [threads.submit(adder) for _ in range(adders)]:
+            done.result()  # what went wrong there is raised here
     return due
 
 
