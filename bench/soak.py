@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench import api, meters, picture, servers, throughput
+from bench import api, meters, picture, servers
 from bench.contenders import choose
 from bench.programs import BenchError, Program, python, wait_for
 from bench.report import Report
@@ -17,13 +18,14 @@ from bench.statistics import median, percentile
 
 SHARE = 0.7
 EVERY = 5.0  # seconds between two looks
-CALIBRATION = 5_000  # jobs that are drained to find the limit
+CALIBRATION = 10_000  # jobs that are added and run at the same time to find the limit
+WARM = 500  # jobs before that
 MOST_PACED = 350  # jobs a second that one adding process keeps up with
 
 
 @dataclass(frozen=True)
 class Options:
-    """Minutes, and jobs a second (None: 70 % of what a drain just before shows)."""
+    """Minutes, and jobs a second (None: 70 % of what it did just before)."""
 
     minutes: float = 10
     rate: int | None = None
@@ -41,39 +43,71 @@ class Series:
 
 def run(options: Options) -> Report:
     """Run worker and API under a steady load and watch them. Raises BenchError when a process dies or falls behind."""
-    (ours,) = choose("ours")
+    limit = None
     with servers.running() as both:
-        limit = None
         if options.rate is None:
-            limit = throughput.measure(both, ours, CALIBRATION)["rate"]
+            with _system(both) as (place, _):
+                limit = _limit(place)
             options.say(f"limit {limit:,.0f} jobs/s")
         rate = options.rate or int(limit * SHARE)
-        with both.place() as place:
-            programs = {}
-            both.tally.reset()
-            try:
-                programs["api"], _ = api.start(place)
-                (programs["worker"],) = ours.start(place)
-                series = _watch(place, programs, rate, options)
-            finally:
-                for program in reversed(list(programs.values())):
-                    program.stop()
+        with _system(both) as (place, programs):
+            series = _watch(place, programs, rate, options)
     return _report(options, rate, limit, series)
 
 
-def _watch(place: Place, programs: Mapping[str, Program], rate: int, options: Options) -> Series:
+@contextmanager
+def _system(both: servers.Servers) -> Iterator[tuple[Place, dict[str, Program]]]:
+    """An API and a worker on a database of their own."""
+    with both.place() as place:
+        programs: dict[str, Program] = {}
+        both.tally.reset()
+        try:
+            programs["api"], _ = api.start(place)
+            (programs["worker"],) = choose("ours")[0].start(place)
+            yield place, programs
+        finally:
+            for program in reversed(list(programs.values())):
+                program.stop()
+
+
+def _limit(place: Place) -> float:
+    """Jobs a second when all that there is is spent on adding jobs one by one and on running them."""
     (user,) = api.add_users(place, 1)
-    series, seconds = Series(), options.minutes * 60
-    adders = [
+    for jobs in (WARM, CALIBRATION):
+        begun = place.value("select clock_timestamp()")
+        for adder in _adders(place, user, jobs * 1000, 0.001, number=3):
+            adder.wait()
+        _wait_until_done(place)
+    took = "extract(epoch from max(completed_at) - min(created_at))::float8"
+    return place.value(f"select count(*) / {took} from queue_jobs where created_at > '{begun}'")
+
+
+def _adders(place: Place, user: Any, rate: int, seconds: float, number: int) -> list[subprocess.Popen]:
+    """Processes that add `rate` jobs a second together, for that long."""
+    return [
         subprocess.Popen(
             python(
                 "-m", "bench.pacing", "sql", str(rate / number), str(seconds), str(place.folder / f"soak.{one}.json")
             ),
             env=place.env(BENCH_USER=user),
         )
-        for number in [-(-rate // MOST_PACED)]
         for one in range(number)
     ]
+
+
+def _wait_until_done(place: Place) -> None:
+    wait_for(
+        "the queue is empty",
+        lambda: not place.value("select count(*) from queue_jobs where status <> 'completed'"),
+        seconds=60,
+        every=0.2,
+    )
+
+
+def _watch(place: Place, programs: Mapping[str, Program], rate: int, options: Options) -> Series:
+    (user,) = api.add_users(place, 1)
+    series, seconds = Series(), options.minutes * 60
+    adders = _adders(place, user, rate, seconds, number=-(-rate // MOST_PACED))
     try:
         begun, seen = time.time(), 0.0
         while any(adder.poll() is None for adder in adders):
@@ -90,12 +124,7 @@ def _watch(place: Place, programs: Mapping[str, Program], rate: int, options: Op
         for adder in adders:
             adder.kill()
             adder.wait()
-    wait_for(
-        "the queue is empty",
-        lambda: not place.value("select count(*) from queue_jobs where status <> 'completed'"),
-        seconds=60,
-        every=0.2,
-    )
+    _wait_until_done(place)
     return series
 
 

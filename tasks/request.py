@@ -8,6 +8,7 @@ from typing import Any
 from celery.worker.request import Request
 
 from tasks.runway import RUNWAY
+from tasks.timers import run_ended
 
 
 class JobRequest(Request):
@@ -23,6 +24,7 @@ class JobRequest(Request):
                 return inner(self, outcome, **options)
             finally:
                 RUNWAY.ended(self.id, outcome[2])
+                run_ended()
 
         cls.on_success = on_success
 
