@@ -55,11 +55,12 @@ def _iso_date(value: str) -> str:
     return parse_date(value).isoformat()
 
 
-_PHONE_NUMBER = re.compile(r"^\+[1-9]\d{6,14}$", re.ASCII)
+PHONE_NUMBER = re.compile(r"^\+[1-9]\d{6,14}$", re.ASCII)
+"""E.164, for `fullmatch`; whether there is such a number is another question."""
 
 
 def _phone_number(value: str) -> str:
-    if not _PHONE_NUMBER.fullmatch(value):
+    if not PHONE_NUMBER.fullmatch(value):
         raise ValueError("expects a phone number such as +14155552671")
     return value
 
@@ -77,7 +78,7 @@ def _email_address(value: str) -> str:
 EmailAddress = Annotated[str, AfterValidator(_email_address)]
 Timezone = Annotated[str, AfterValidator(_known_zone)]
 IsoDate = Annotated[str, AfterValidator(_iso_date)]
-PhoneNumber = Annotated[str, AfterValidator(_phone_number), Field(json_schema_extra={"pattern": _PHONE_NUMBER.pattern})]
+PhoneNumber = Annotated[str, AfterValidator(_phone_number), Field(json_schema_extra={"pattern": PHONE_NUMBER.pattern})]
 Text = Annotated[str, StringConstraints(min_length=1)]
 
 

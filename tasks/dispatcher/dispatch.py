@@ -117,7 +117,7 @@ class DispatchLoop(threading.Thread):
             jobs = dispatching.dispatch(conn, self._job_types, room, self._dispatcher) if room > 0 else []
             self._send(jobs)
             self._left(jobs, room)
-            if extra > len(jobs) and (room <= 0 or (jobs and jobs[-1].more)):
+            if extra > len(jobs) and (room <= 0 or (jobs and not self._all_sent)):
                 more = dispatching.dispatch(conn, short, extra - len(jobs), self._dispatcher)
                 self._send(more)
                 jobs += more

@@ -9,6 +9,7 @@ from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 from app.queue import notification_events as n
+from app.queue.models import PHONE_NUMBER
 from app.queue.notification_events import Channel, Payload
 
 TITLE_LENGTH = 120  # characters
@@ -17,7 +18,6 @@ SMS_LENGTH = 160
 MOST_SUBSCRIPTIONS = 10  # browsers of a user that are pushed to; with more, the longest unused gives way
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_PHONE = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -200,7 +200,7 @@ def refusal(
     if channel == "email" and event_type == "brief.completed" and brief_by_email:
         return "the brief itself is sent by email"
     if channel == "sms":
-        if not phone.number or not _PHONE.fullmatch(phone.number):
+        if not phone.number or not PHONE_NUMBER.fullmatch(phone.number):
             return "there is no valid phone number"
         if not phone.verified:
             return "the phone number is not verified"

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from app.features.sms.models import Wishes
 from app.ports.sms import SmsError, SmsRefused
 from app.queue.errors import PermanentError, TransientError
+from app.queue.models import PHONE_NUMBER
 
 DAY = timedelta(days=1)
 URGENT, ORDINARY = 5, 10  # priorities
@@ -71,7 +72,7 @@ def reminder_at(
 
 def is_phone_number(number: str | None) -> bool:
     """Whether a number is E.164, and long enough for its country."""
-    if not number or not re.fullmatch(r"\+[1-9]\d{6,14}", number, re.ASCII):
+    if not number or not PHONE_NUMBER.fullmatch(number):
         return False
     import phonenumbers  # slow to import; only processes that send texts know numbers
 
